@@ -1,0 +1,48 @@
+"""microct: years of bone remodeling in a micro-CT scan, cell by cell and voxel by voxel.
+
+The front door is about ten names; each loads what it needs when it is first used, so that importing
+microct (and ``microct --help``) loads neither jax nor a viewer.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from microct.volume import Volume
+
+if TYPE_CHECKING:
+    from microct.imaging.resampling import crop, resample
+    from microct.imaging.segmentation import segment
+    from microct.imaging.specimens import sample
+    from microct.io.reader import read
+    from microct.morphometry.report import measure
+    from microct.simulation.config import Study
+    from microct.workflow import open, resume, simulate
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "read": "microct.io.reader",
+    "segment": "microct.imaging.segmentation",
+    "crop": "microct.imaging.resampling",
+    "resample": "microct.imaging.resampling",
+    "sample": "microct.imaging.specimens",
+    "measure": "microct.morphometry.report",
+    "Study": "microct.simulation.config",
+    "simulate": "microct.workflow",
+    "resume": "microct.workflow",
+    "open": "microct.workflow",
+}
+
+__all__ = ["Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate", "Study"]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'microct' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
