@@ -1,0 +1,142 @@
+"""Connected components of a binary volume, by runs of voxels, and islands of bone.
+
+Runs along x are joined with overlapping runs of the rows above by a vectorized union-find, in which every set
+is named by its first run; so the numbering follows the raster order of each component's first voxel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Rows (dz, dy) before a row, and how far runs may be apart along x and still touch, for each connectivity.
+_NEIGHBOR_ROWS = {6: (((0, -1), (-1, 0)), 0), 26: (((0, -1), (-1, -1), (-1, 0), (-1, 1)), 1)}
+
+
+def label(mask: np.ndarray, connectivity: int = 26) -> tuple[np.ndarray, int]:
+    """Number the connected components.
+
+    Args:
+        mask: (nz, ny, nx); nonzero is foreground.
+        connectivity: 26 (corners touch; for bone) or 6 (faces only; for marrow, or bone that carries load).
+
+    Returns:
+        (nz, ny, nx) int32 labels, 0 in the background, 1, 2, ... in raster order of first voxels; and their number.
+
+    Raises:
+        ValueError: connectivity other than 6 or 26.
+    """
+    mask = _as_bool(mask)
+    starts, lengths, names, count = _labeled_runs(mask, connectivity)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[mask] = np.repeat(names, lengths)  # runs and mask voxels are both in raster order
+    return labels, count
+
+
+def count(mask: np.ndarray, connectivity: int = 26) -> int:
+    """Number of connected components, without the labels."""
+    return _labeled_runs(_as_bool(mask), connectivity)[3]
+
+
+def islands(bone: np.ndarray) -> np.ndarray:
+    """Bone that hangs on nothing: in a 26-connected piece that is not the largest and does not touch the border.
+
+    Args:
+        bone: (nz, ny, nx); nonzero is bone.
+
+    Returns:
+        (nz, ny, nx) bool. Of two largest pieces the first in raster order is the largest.
+    """
+    bone = _as_bool(bone)
+    _, lengths, names, count = _labeled_runs(bone, 26)
+    alone = np.ones(count + 1, bool)
+    if count:
+        volumes = np.bincount(names, weights=lengths, minlength=count + 1)
+        alone[np.argmax(volumes)] = False
+    result = np.zeros(bone.shape, bool)
+    numbers = np.zeros(bone.shape, np.int32)
+    numbers[bone] = np.repeat(names, lengths)
+    for axis in range(3):
+        for end in (0, -1):
+            alone[numbers.take(end, axis).ravel()] = False
+    alone[0] = False
+    result[bone] = np.repeat(alone[names], lengths)
+    return result
+
+
+def largest(mask: np.ndarray, connectivity: int = 26) -> np.ndarray:
+    """(nz, ny, nx) bool: the component of most voxels, the first in raster order of equals; empty stays empty."""
+    mask = _as_bool(mask)
+    _, lengths, names, count = _labeled_runs(mask, connectivity)
+    result = np.zeros(mask.shape, bool)
+    if count:
+        winner = np.argmax(np.bincount(names, weights=lengths, minlength=count + 1))
+        result[mask] = np.repeat(names == winner, lengths)
+    return result
+
+
+def _as_bool(mask: np.ndarray) -> np.ndarray:
+    mask = np.ascontiguousarray(mask)
+    return mask if mask.dtype == bool else mask != 0
+
+
+def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Flat start, length and label (from 1, raster order) of each run along x, and the number of components."""
+    if connectivity not in _NEIGHBOR_ROWS:
+        raise ValueError(f"connectivity must be 6 or 26, got {connectivity}")
+    rows, reach = _NEIGHBOR_ROWS[connectivity]
+    starts, ends = _runs(mask)
+    if not len(starts):
+        return starts, ends, starts, 0
+    nz, ny, nx = mask.shape
+    row, first = np.divmod(starts, nx)
+    last = first + (ends - starts) - 1
+    z, y = np.divmod(row, ny)
+    # Keys row * pitch + x, with a gap between rows wider than the reach, make all rows one sorted line.
+    pitch = nx + 4
+    first_keys, last_keys = row * pitch + first, row * pitch + last
+    pairs_a, pairs_b = [], []
+    for dz, dy in rows:
+        here = np.flatnonzero((z + dz >= 0) & (y + dy >= 0) & (y + dy < ny))
+        shift = (dz * ny + dy) * pitch
+        low = np.searchsorted(last_keys, first_keys[here] + shift - reach, side="left")
+        high = np.searchsorted(first_keys, last_keys[here] + shift + reach, side="right")
+        touching = np.maximum(high - low, 0)
+        total = int(touching.sum())
+        within = np.arange(total) - np.repeat(np.cumsum(touching) - touching, touching)
+        pairs_a.append(np.repeat(here, touching))
+        pairs_b.append(np.repeat(low, touching) + within)
+    roots = _union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
+    is_root = roots == np.arange(len(roots))
+    names = np.cumsum(is_root)[roots]
+    return starts, ends - starts, names, int(is_root.sum())
+
+
+def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat first index, and flat index past the last, of every run of True along x, in raster order."""
+    edge = mask.copy()
+    edge[..., 1:] &= ~mask[..., :-1]
+    starts = np.flatnonzero(edge)
+    edge[...] = mask
+    edge[..., :-1] &= ~mask[..., 1:]
+    return starts, np.flatnonzero(edge) + 1
+
+
+def _union(nodes: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Smallest node of each node's connected set, for the graph of edges a-b.
+
+    Each round hooks the larger root of every edge onto the smaller and then shortens all paths. A root always
+    points to a smaller one, so there is no cycle, and every round removes at least the largest root of each set.
+    """
+    parent = np.arange(nodes)
+    while len(a):
+        low, high = np.minimum(a, b), np.maximum(a, b)
+        np.minimum.at(parent, high, low)
+        while True:
+            grand = parent[parent]
+            if np.array_equal(grand, parent):
+                break
+            parent = grand
+        a, b = parent[a], parent[b]
+        open_edges = a != b
+        a, b = a[open_edges], b[open_edges]
+    return parent
