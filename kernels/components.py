@@ -26,7 +26,7 @@ def label(mask: np.ndarray, connectivity: int = 26) -> tuple[np.ndarray, int]:
         ValueError: connectivity other than 6 or 26.
     """
     mask = _as_bool(mask)
-    starts, lengths, names, count = _labeled_runs(mask, connectivity)
+    lengths, names, count = _labeled_runs(mask, connectivity)
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = np.repeat(names, lengths)  # runs and mask voxels are both in raster order
     return labels, count
@@ -34,7 +34,7 @@ def label(mask: np.ndarray, connectivity: int = 26) -> tuple[np.ndarray, int]:
 
 def count(mask: np.ndarray, connectivity: int = 26) -> int:
     """Number of connected components, without the labels."""
-    return _labeled_runs(_as_bool(mask), connectivity)[3]
+    return _labeled_runs(_as_bool(mask), connectivity)[2]
 
 
 def islands(bone: np.ndarray) -> np.ndarray:
@@ -47,18 +47,17 @@ def islands(bone: np.ndarray) -> np.ndarray:
         (nz, ny, nx) bool. Of two largest pieces the first in raster order is the largest.
     """
     bone = _as_bool(bone)
-    _, lengths, names, count = _labeled_runs(bone, 26)
+    lengths, names, count = _labeled_runs(bone, 26)
     alone = np.ones(count + 1, bool)
     if count:
         volumes = np.bincount(names, weights=lengths, minlength=count + 1)
         alone[np.argmax(volumes)] = False
-    result = np.zeros(bone.shape, bool)
     numbers = np.zeros(bone.shape, np.int32)
     numbers[bone] = np.repeat(names, lengths)
     for axis in range(3):
         for end in (0, -1):
             alone[numbers.take(end, axis).ravel()] = False
-    alone[0] = False
+    result = np.zeros(bone.shape, bool)
     result[bone] = np.repeat(alone[names], lengths)
     return result
 
@@ -66,7 +65,7 @@ def islands(bone: np.ndarray) -> np.ndarray:
 def largest(mask: np.ndarray, connectivity: int = 26) -> np.ndarray:
     """(nz, ny, nx) bool: the component of most voxels, the first in raster order of equals; empty stays empty."""
     mask = _as_bool(mask)
-    _, lengths, names, count = _labeled_runs(mask, connectivity)
+    lengths, names, count = _labeled_runs(mask, connectivity)
     result = np.zeros(mask.shape, bool)
     if count:
         winner = np.argmax(np.bincount(names, weights=lengths, minlength=count + 1))
@@ -79,15 +78,15 @@ def _as_bool(mask: np.ndarray) -> np.ndarray:
     return mask if mask.dtype == bool else mask != 0
 
 
-def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """Flat start, length and label (from 1, raster order) of each run along x, and the number of components."""
+def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Length and label (from 1, raster order) of each run along x, and the number of components."""
     if connectivity not in _NEIGHBOR_ROWS:
         raise ValueError(f"connectivity must be 6 or 26, got {connectivity}")
     rows, reach = _NEIGHBOR_ROWS[connectivity]
     starts, ends = _runs(mask)
     if not len(starts):
-        return starts, ends, starts, 0
-    nz, ny, nx = mask.shape
+        return ends - starts, starts, 0
+    ny, nx = mask.shape[1:]
     row, first = np.divmod(starts, nx)
     last = first + (ends - starts) - 1
     z, y = np.divmod(row, ny)
@@ -108,7 +107,7 @@ def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.n
     roots = _union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
     is_root = roots == np.arange(len(roots))
     names = np.cumsum(is_root)[roots]
-    return starts, ends - starts, names, int(is_root.sum())
+    return ends - starts, names, int(is_root.sum())
 
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

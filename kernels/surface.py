@@ -8,6 +8,7 @@ lattice neighbors at distance 1, sqrt 2 and sqrt 3; each direction stands for it
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -67,8 +68,8 @@ def _cell_area(points: np.ndarray, index: int) -> float:
             polygon = _clipped(polygon, center - point)
     corners = [corner / np.linalg.norm(corner) for corner in polygon]
     area = 0.0
-    for b, c in zip(corners[1:-1], corners[2:], strict=True):  # fan of spherical triangles (van Oosterom, Strackee)
-        a = corners[0]
+    a = corners[0]
+    for b, c in pairwise(corners[1:]):  # fan of spherical triangles (van Oosterom, Strackee 1983)
         area += 2.0 * np.arctan2(abs(np.dot(a, np.cross(b, c))), 1.0 + a @ b + b @ c + c @ a)
     return float(area)
 
