@@ -213,6 +213,8 @@ def toml_value(value: object) -> str:
 
 def _quoted(value: str) -> str:
     """A TOML basic string: control characters, quotes and backslashes escaped."""
-    escapes = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-    control = {char: f"\\u{ord(char):04X}" for char in map(chr, (*range(0x20), 0x7F)) if char not in escapes}
-    return '"' + value.translate(str.maketrans(escapes | control)) + '"'
+    escapes: dict[str, str | int | None] = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+    control: dict[str, str | int | None] = {
+        char: f"\\u{ord(char):04X}" for char in map(chr, (*range(0x20), 0x7F)) if char not in escapes
+    }
+    return '"' + value.translate(str.maketrans({**escapes, **control})) + '"'

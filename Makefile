@@ -1,0 +1,62 @@
+# Two commands matter: `make demo` and `make test`. Both set up .venv first where it is missing.
+# PYTHON=..., GPU=none|cuda12|cuda13 and VENV=... are handed to setup-venv.sh.
+
+export VENV ?= .venv
+RUN = "$(VENV)/bin/python"
+PYTEST = $(RUN) -m pytest
+OUT ?= runs/demo
+
+.PHONY: help demo test test-slow test-all lint types format bench pages wheel clean
+
+help:
+	@echo 'make demo       set up what is missing; ten years of bone in the embedded sample; pictures'
+	@echo 'make test       set up what is missing; the quick tests'
+	@echo 'make test-slow  the slow tests;  make test-all  all of them'
+	@echo 'make lint types format bench pages wheel clean'
+
+demo:
+	@./setup-venv.sh run
+	@$(RUN) -m microct demo --out "$(OUT)"
+
+test:
+	@./setup-venv.sh test
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow:
+	@./setup-venv.sh test
+	$(PYTEST) -m slow $(ARGS)
+
+test-all:
+	@./setup-venv.sh test
+	$(PYTEST) $(ARGS)
+
+lint:
+	@./setup-venv.sh dev
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+types:
+	@./setup-venv.sh dev
+	$(RUN) -m mypy
+
+format:
+	@./setup-venv.sh dev
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+bench:
+	@./setup-venv.sh test
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) "$$file" || exit 1; done
+
+# docs/study-file.md is made from the settings themselves.
+pages:
+	@./setup-venv.sh run
+	$(RUN) docs/make_study_page.py
+
+wheel:
+	@./setup-venv.sh dev
+	$(RUN) -m build --wheel --outdir dist .
+
+clean:
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache
+	find . -name __pycache__ -not -path './.venv/*' -type d -prune -exec rm -rf {} +

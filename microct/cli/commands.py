@@ -1,0 +1,241 @@
+"""The commands of ``microct``. Each loads what it needs when it is called, so that help answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from microct.status import StudyError
+
+if TYPE_CHECKING:
+    from microct.table import Table
+    from microct.volume import Volume
+
+app = App(
+    name="microct",
+    help="Years of bone remodeling in a micro-CT scan: a scan goes in, years pass, tables and pictures come out.",
+    help_epilogue="--debug, anywhere, shows the traceback beneath a refusal. Exit codes: 0 done, 64 wrong option or study, "
+    "65 bad input, 70 defect or out of memory, 74 disk, 75 stopped after a checkpoint (microct resume goes on).",
+    version_flags=(),
+    help_format="plaintext",
+    suppress_keyboard_interrupt=False,
+)
+
+
+def dispatch(words: Sequence[str]) -> None:
+    """Run the command that ``words`` name; a word that does not fit raises `StudyError`."""
+    try:
+        app(list(words), exit_on_error=False, print_error=False, result_action="return_none")
+    except CycloptsError as problem:
+        sentence = " ".join(str(problem).split())
+        raise StudyError(f"{sentence} (microct --help lists the commands and options)") from problem
+
+
+Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
+
+
+@app.command
+def run(study: Path, /, *, out: Out = None, pictures: bool = True) -> None:
+    """Simulate what a study file says, and draw it.
+
+    Parameters
+    ----------
+    study
+        The study, a TOML file; docs/study-file.md lists its settings.
+    out
+        Folder of the run; runs/NAME of the study file if left out.
+    pictures
+        Draw panels, movie and figures at the end.
+    """
+    from microct.simulation.config import Study
+
+    _simulate(Study.from_toml(study), Path("runs") / study.stem if out is None else out, pictures)
+
+
+@app.command
+def demo(*, out: Out = None, pictures: bool = True) -> None:
+    """Simulate ten years of menopause in the embedded sample, and draw them.
+
+    Parameters
+    ----------
+    out
+        Folder of the run; runs/demo if left out. Where that exists, the next free number is added.
+    pictures
+        Draw panels, movie and figures at the end.
+    """
+    from importlib.resources import files
+
+    from microct.simulation.config import Study
+
+    study = Study.from_toml(files("microct.cli").joinpath("demo.toml").read_text(encoding="utf-8"))
+    _simulate(study, _unused(Path("runs") / "demo" if out is None else out), pictures)
+
+
+@app.command
+def resume(run: Path, /, *, pictures: bool = True) -> None:
+    """Go on with a run that was stopped, from its last checkpoint.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    pictures
+        Draw panels, movie and figures at the end.
+    """
+    from microct import workflow
+    from microct.cli.progress import ProgressBar
+
+    with ProgressBar() as bar:
+        workflow.resume(run, progress=bar)
+    _finish(run, pictures)
+
+
+@app.command
+def measure(
+    scan: Path,
+    /,
+    *,
+    voxel_size_um: float | None = None,
+    mask: Path | None = None,
+    threshold: str = "otsu",
+    sigma: float = 0.0,
+    keep_largest: bool = True,
+    convention: Literal["exact", "bonej", "ipl"] = "exact",
+    out: Out = None,
+) -> None:
+    """Measure the architecture of a scan: BV/TV, Tb.Th, Tb.Sp, Tb.N, Conn.D and more.
+
+    Parameters
+    ----------
+    scan
+        File or folder of slices.
+    voxel_size_um
+        Edge of a voxel in um; needed where the file does not say it.
+    mask
+        Region to measure, a file of the same shape; the whole block if left out.
+    threshold
+        Grey value from which a voxel is bone, or otsu.
+    sigma
+        Gaussian filter before the threshold, in voxels.
+    keep_largest
+        Keep only the largest connected piece of bone.
+    convention
+        Whose definitions to follow.
+    out
+        Write the table here too (.csv, or .parquet with the table extra).
+    """
+    from microct.io.reader import read
+    from microct.morphometry.report import measure as measured
+
+    volume = _segmented(read(scan, voxel_size_um), threshold, sigma, keep_largest)
+    region = None if mask is None else read(mask, voxel_size_um)
+    table = measured(volume, mask=region, convention=convention)
+    _print_table(table)
+    if out is not None:
+        _write_table(table, out)
+
+
+@app.command
+def render(run: Path, /, *, backend: Literal["auto", "pyvista", "tracer"] = "auto") -> None:
+    """Draw a run: year-by-year panels, cut-away, movie, figures.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    backend
+        pyvista needs OpenGL, tracer needs nothing; auto takes what works here.
+    """
+    _draw(run, backend)
+
+
+@app.command
+def info(file: Path, /, *, voxel_size_um: float | None = None) -> None:
+    """Say what a scan file or a run folder holds.
+
+    Parameters
+    ----------
+    file
+        Scan, mask, or folder.
+    voxel_size_um
+        Edge of a voxel in um, where the file does not say it.
+    """
+    from microct.io.describe import describe
+
+    print(describe(file, voxel_size_um))
+
+
+@app.command
+def doctor() -> None:
+    """Say what microct finds on this machine, and what to do about what it does not find."""
+    from microct.cli.doctor import report
+
+    print("\n".join(report()))
+
+
+def _simulate(study: object, out: Path, pictures: bool) -> None:
+    from microct import workflow
+    from microct.cli.progress import ProgressBar
+
+    with ProgressBar() as bar:
+        workflow.simulate(None, study, out=out, progress=bar)
+    _finish(out, pictures)
+
+
+def _finish(out: Path, pictures: bool) -> None:
+    """Draw, then name every file of the run."""
+    if pictures:
+        _draw(out, "auto", quiet=True)
+    from microct.cli.progress import listing
+
+    print("\n".join(listing(out)))
+
+
+def _draw(run: Path, backend: str, quiet: bool = False) -> None:
+    from microct import workflow
+    from microct.cli.progress import ProgressBar
+
+    with ProgressBar("drawing") as bar:
+        files = workflow.render(run, backend=backend, progress=bar)
+    if not quiet:
+        print("\n".join(str(file) for file in files))
+
+
+def _unused(out: Path) -> Path:
+    """``out`` itself, or out-2, out-3 ... where that exists: a demo never overwrites a run."""
+    number = 2
+    place = out
+    while place.exists():
+        place = out.with_name(f"{out.name}-{number}")
+        number += 1
+    return place
+
+
+def _segmented(volume: Volume, threshold: str, sigma: float, keep_largest: bool) -> Volume:
+    from microct.imaging.segmentation import segment
+
+    value: str | float = threshold
+    if threshold != "otsu":
+        try:
+            value = float(threshold)
+        except ValueError:
+            raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
+    return segment(volume, threshold=value, sigma=sigma, keep_largest=keep_largest)
+
+
+def _print_table(table: Table) -> None:
+    width = max((len(row.symbol) for row in table), default=0)
+    for row in table:
+        name = row.quantity.name.replace("_", " ")
+        note = f"  ({row.note})" if row.note else ""
+        print(f"{row.symbol:<{width}}  {row.value:>12.6g} {row.unit:<6} {name}{note}")
+
+
+def _write_table(table: Table, out: Path) -> None:
+    from microct.io import table_file
+
+    table_file.write(table, out)
+    print(out)
