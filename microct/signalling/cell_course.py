@@ -1,0 +1,195 @@
+"""The front of the room: a patient and times in, the demand of her cells and their signals at those times out."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from microct.signalling.demand import in_compartment
+from microct.signalling.estrogen import COURSES
+from microct.signalling.integration import STEPS_PER_YEAR, LifeCourse, Report, advance
+from microct.signalling.knock_outs import knocked_out
+from microct.signalling.marrow import fat_target
+from microct.signalling.parameters import CellParameters, checked
+from microct.signalling.patient import Patient
+from microct.signalling.state import CellState
+from microct.status import StudyError
+
+Series = NDArray[np.float64]
+
+RUN_IN_YR = 10  # the shortest time that the cells have to settle before the study, and before a menopause in the past
+LONGEST_YR = 200.0
+
+
+@dataclass(frozen=True)
+class CellCourse:
+    """What the cells of one woman ask for and say, at each time that was asked for (float64 arrays of one length).
+
+    Attributes:
+        times_yr: years since the start of the study.
+        activation_frequency_per_yr: births of BMUs at a site of surface and year.
+        erosion_depth_um: depth of a finished cavity.
+        wall_thickness_um: thickness that a BMU refills.
+        signals: by symbol of `microct.quantities.QUANTITIES`: E2, RANKL, OPG, Scl, IL-17, TNF-a, IL-6, Oc, Ob, Ot
+            (fold of health) and M.Fat (%).
+        cells: by name, folds of health: every population of `CellState` and every signal of `rates.Signals`.
+        healthy: activation frequency [1/yr], erosion depth and wall thickness [um] of healthy bone.
+    """
+
+    times_yr: Series
+    activation_frequency_per_yr: Series
+    erosion_depth_um: Series
+    wall_thickness_um: Series
+    signals: dict[str, Series]
+    cells: dict[str, Series] = field(default_factory=dict)
+    healthy: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+
+    @property
+    def bone_balance_um(self) -> Series:
+        """Wall thickness - erosion depth [um]."""
+        return self.wall_thickness_um - self.erosion_depth_um
+
+    @property
+    def resorption_rate(self) -> Series:
+        """Bone resorbed for each bone surface, fold of health: activation frequency x erosion depth.
+
+        This, times bone surface, is what a resorption marker such as CTX shows; osteoclast number is not, because
+        longer-lived osteoclasts are counted more often than they resorb.
+        """
+        return self.activation_frequency_per_yr * self.erosion_depth_um / (self.healthy[0] * self.healthy[1])
+
+    @property
+    def formation_rate(self) -> Series:
+        """Bone formed for each bone surface, fold of health: activation frequency x wall thickness."""
+        return self.activation_frequency_per_yr * self.wall_thickness_um / (self.healthy[0] * self.healthy[2])
+
+
+def course(
+    patient: Patient,
+    times_yr: ArrayLike,
+    parameters: CellParameters | None = None,
+    knock_out: Sequence[str] = (),
+    compartment: str = "trabecular",
+) -> CellCourse:
+    """The cells of a patient at times of the study.
+
+    The cells start as a healthy young adult at 28 years of age, or ten years before the study or before a menopause
+    in the past, whichever is earlier, so that at time 0 they fit her age. A value does not depend on which other
+    times were asked for, to the last bit.
+
+    Args:
+        patient: age and menopause.
+        times_yr: ascending times since the start of the study, 0 to 200 [yr].
+        parameters: constants of the model; the defaults if None.
+        knock_out: mechanisms held at their healthy level, of `microct.signalling.knock_outs.KNOCK_OUTS`.
+        compartment: "trabecular" or "cortical" (no B-cell share, osteonal BMUs).
+
+    Raises:
+        StudyError: times that do not ascend from 0, an unknown name, a constant outside its range.
+    """
+    times = _checked_times(times_yr)
+    p = CellParameters() if parameters is None else parameters
+    if not patient.ageing:
+        p = dataclasses.replace(p, ageing_response=0.0)
+    p = in_compartment(checked(knocked_out(p, knock_out)), compartment)
+    place = times * STEPS_PER_YEAR
+    below = np.floor(place).astype(np.int64)
+    last_step = int(below[-1]) + 1 if times.size else 0
+    whole = _reported_from_start(patient, p, last_step)
+    weight = place - below
+
+    def sampled(series: Series) -> Series:
+        here = series[below]
+        return here + weight * (series[below + 1] - here)
+
+    return _as_course(times, jax.tree.map(sampled, whole), p)
+
+
+def _checked_times(times_yr: ArrayLike) -> Series:
+    times = np.asarray(times_yr, dtype=np.float64)
+    if times.ndim != 1:
+        raise StudyError(f"times_yr must be a list of times, got an array of {times.ndim} dimensions")
+    if times.size and not np.all(np.isfinite(times)):
+        raise StudyError("times_yr must be finite, got NaN or infinity")
+    if times.size and (times[0] < 0 or np.any(np.diff(times) < 0)):
+        raise StudyError(f"times_yr must ascend from 0 yr, got {times[0]:g} to {times[-1]:g} yr")
+    if times.size and times[-1] > LONGEST_YR:
+        raise StudyError(f"times_yr must end by {LONGEST_YR:g} yr, got {times[-1]:g} yr (usual: up to 30 yr)")
+    return times
+
+
+def _reported_from_start(patient: Patient, p: CellParameters, last_step: int) -> Report:
+    """Every step from the start of the study to ``last_step`` at least, as float64 arrays on the host."""
+    past = [RUN_IN_YR, patient.age_at_start_yr - p.fat_young_age_yr]
+    if patient.menopause != "none":
+        past.append(RUN_IN_YR - patient.menopause_after_start_yr)
+    run_in_yr = math.ceil(max(past))
+    blocks: list[Any] = []
+    # The cells are a few scalars: the processor follows them faster than a device would be asked to.
+    with jax.enable_x64(True), jax.default_device(_processor()):
+        life = LifeCourse(
+            age_at_start_yr=jnp.asarray(patient.age_at_start_yr, jnp.float64),
+            menopause_yr=jnp.asarray(patient.menopause_after_start_yr, jnp.float64),
+            estrogen_course=jnp.asarray(COURSES.index(patient.menopause), jnp.int64),
+        )
+        constants = jax.tree.map(lambda value: jnp.asarray(value, jnp.float64), p)
+        cells = _young_cells(patient.age_at_start_yr - run_in_yr, constants)
+        for year in range(-run_in_yr, last_step // STEPS_PER_YEAR + 1):
+            first = jnp.asarray(year * STEPS_PER_YEAR, jnp.int64)
+            cells, report = advance(cells, first, life, constants)
+            if year >= 0:
+                blocks.append(jax.tree.map(np.asarray, report))
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)  # type: ignore[no-any-return]
+
+
+def _young_cells(age_yr: float, p: CellParameters) -> CellState:
+    """Healthy cells, with the marrow fat of that age."""
+    one, none = jnp.ones((), jnp.float64), jnp.zeros((), jnp.float64)
+    fat = fat_target(none, jnp.asarray(age_yr, jnp.float64), p) / p.fat_healthy
+    healthy = {field.name: one for field in dataclasses.fields(CellState)}
+    return CellState(**{**healthy, "marrow_fat": fat})
+
+
+def _processor() -> jax.Device:
+    try:
+        return jax.local_devices(backend="cpu")[0]
+    except RuntimeError:  # JAX was told to see the accelerator only
+        return jax.local_devices()[0]
+
+
+def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
+    cells, told = at.cells, at.signals
+    named: dict[str, Any] = {
+        "E2": 1 - at.surroundings.estrogen_deficit,
+        "RANKL": told.rankl,
+        "OPG": told.opg,
+        "Scl": told.sclerostin,
+        "IL-17": told.il17,
+        "TNF-a": told.tnf_alpha,
+        "IL-6": told.il6,
+        "Oc": cells.osteoclasts,
+        "Ob": cells.osteoblasts,
+        "Ot": cells.osteocytes,
+        "M.Fat": 100 * p.fat_healthy * cells.marrow_fat,
+    }
+    return CellCourse(
+        times_yr=times,
+        activation_frequency_per_yr=np.asarray(at.demand.activation_frequency_per_yr),
+        erosion_depth_um=np.asarray(at.demand.erosion_depth_um),
+        wall_thickness_um=np.asarray(at.demand.wall_thickness_um),
+        signals=named,
+        cells={**_fields(cells), **_fields(told)},
+        healthy=(p.activation_frequency_per_yr, p.erosion_depth_um, p.wall_thickness_um),
+    )
+
+
+def _fields(record: Any) -> dict[str, Series]:
+    return {part.name: getattr(record, part.name) for part in dataclasses.fields(record)}
