@@ -25,7 +25,11 @@ settings.load_profile("microct")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--time-budget", type=float, default=None, metavar="SECONDS", help="skip the tests that would start after this time"
+        "--time-budget",
+        type=float,
+        default=None,
+        metavar="SECONDS",
+        help="skip the tests that would start after this time",
     )
 
 

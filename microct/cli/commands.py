@@ -12,13 +12,12 @@ from microct.status import StudyError
 
 if TYPE_CHECKING:
     from microct.table import Table
-    from microct.volume import Volume
 
 app = App(
     name="microct",
     help="Years of bone remodeling in a micro-CT scan: a scan goes in, years pass, tables and pictures come out.",
-    help_epilogue="--debug, anywhere, shows the traceback beneath a refusal. Exit codes: 0 done, 64 wrong option or study, "
-    "65 bad input, 70 defect or out of memory, 74 disk, 75 stopped after a checkpoint (microct resume goes on).",
+    help_epilogue="--debug, anywhere, shows the traceback beneath a refusal. Exit codes: 0 done, 64 wrong option or "
+    "study, 65 bad input, 70 defect or out of memory, 74 disk, 75 stopped after a checkpoint (microct resume goes on).",
     version_flags=(),
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
@@ -125,17 +124,24 @@ def measure(
     convention
         Whose definitions to follow.
     out
-        Write the table here too (.csv, or .parquet with the table extra).
+        Write the table here too (.csv; beside it .json, and .parquet with the table extra).
     """
+    cut = _threshold(threshold)
+    if out is not None and out.suffix.lower() != ".csv":
+        raise StudyError(f"--out {out}: expected a file name ending in .csv (.json and .parquet lie beside it)")
+
+    from microct.imaging.segmentation import segment
     from microct.io.reader import read
+    from microct.io.table_file import write_table
     from microct.morphometry.report import measure as measured
 
-    volume = _segmented(read(scan, voxel_size_um), threshold, sigma, keep_largest)
+    volume = segment(read(scan, voxel_size_um), threshold=cut, sigma=sigma, keep_largest=keep_largest)
     region = None if mask is None else read(mask, voxel_size_um)
     table = measured(volume, mask=region, convention=convention)
     _print_table(table)
     if out is not None:
-        _write_table(table, out)
+        write_table(out, table)
+        print(out)
 
 
 @app.command
@@ -165,7 +171,10 @@ def info(file: Path, /, *, voxel_size_um: float | None = None) -> None:
     """
     from microct.io.describe import describe
 
-    print(describe(file, voxel_size_um))
+    rows = _about_run(file) if (file / "run.json").is_file() else describe(file, voxel_size_um)
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        print(f"{name:<{width}}  {text}")
 
 
 @app.command
@@ -196,10 +205,8 @@ def _finish(out: Path, pictures: bool) -> None:
 
 def _draw(run: Path, backend: str, quiet: bool = False) -> None:
     from microct import workflow
-    from microct.cli.progress import ProgressBar
 
-    with ProgressBar("drawing") as bar:
-        files = workflow.render(run, backend=backend, progress=bar)
+    files = workflow.render(run, backend=backend)
     if not quiet:
         print("\n".join(str(file) for file in files))
 
@@ -214,16 +221,14 @@ def _unused(out: Path) -> Path:
     return place
 
 
-def _segmented(volume: Volume, threshold: str, sigma: float, keep_largest: bool) -> Volume:
-    from microct.imaging.segmentation import segment
-
-    value: str | float = threshold
-    if threshold != "otsu":
-        try:
-            value = float(threshold)
-        except ValueError:
-            raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
-    return segment(volume, threshold=value, sigma=sigma, keep_largest=keep_largest)
+def _threshold(text: str) -> str | float:
+    """The word otsu, or a number."""
+    if text == "otsu":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise StudyError(f'--threshold {text}: expected a grey value or "otsu"') from None
 
 
 def _print_table(table: Table) -> None:
@@ -234,8 +239,17 @@ def _print_table(table: Table) -> None:
         print(f"{row.symbol:<{width}}  {row.value:>12.6g} {row.unit:<6} {name}{note}")
 
 
-def _write_table(table: Table, out: Path) -> None:
-    from microct.io import table_file
+def _about_run(folder: Path) -> list[tuple[str, str]]:
+    """What `info` says of a run folder: its times, and each index at the first and the last of them."""
+    from microct import workflow
 
-    table_file.write(table, out)
-    print(out)
+    table = workflow.open(folder).table
+    times = table.times_yr
+    rows = [
+        ("run", str(folder)),
+        ("years", f"{times[0]:g} to {times[-1]:g}, {len(times)} times" if times else "none yet"),
+    ]
+    for symbol in table.symbols:
+        first, last = table.series(symbol)[0], table.series(symbol)[-1]
+        rows.append((symbol, f"{first.value:.4g} -> {last.value:.4g} {last.unit}".rstrip()))
+    return rows

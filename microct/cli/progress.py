@@ -46,7 +46,9 @@ class ProgressBar:
             self._open_bar()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._bar is not None:
             self._bar.stop()
 
@@ -125,7 +127,10 @@ def listing(folder: Path) -> list[str]:
             lines.append(f"  {place!s:<32} {size(path.stat().st_size):>9}  {WHAT_FOR[path.suffix]}")
         elif place.parts[0] != place.name:
             others[Path(place.parts[0])] = others.get(Path(place.parts[0]), 0) + path.stat().st_size
-    lines += [f"  {str(place) + '/':<32} {size(total):>9}  what microct resume goes on from" for place, total in others.items()]
+    lines += [
+        f"  {str(place) + '/':<32} {size(total):>9}  what microct resume goes on from"
+        for place, total in others.items()
+    ]
     return lines
 
 

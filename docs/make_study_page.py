@@ -1,0 +1,72 @@
+"""Makes docs/study-file.md from the settings themselves: ``make pages``, or ``python docs/make_study_page.py``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from microct.signalling.knock_outs import KNOCK_OUTS
+from microct.simulation.config import Study
+
+HEAD = """# The study file
+
+Made from the code by `make pages`; do not edit.
+
+A study is a TOML file of five sections: which bone, how long, whose, how its BMUs live, and what is measured. Every
+setting may be left out; an unknown section or key is refused with the nearest known one, a wrong value with the range
+that was expected. The run folder keeps the study as it was run.
+
+```toml
+[scan]
+file = "vertebra.nrrd"    # beside this file
+resample_um = 30
+
+[time]
+years = 10
+
+[patient]
+menopause = "surgical"
+```
+
+From Python: `Study.from_toml("study.toml")`, `Study().with_values(time={"years": 5})`, `study.to_toml()`.
+"(unverified)" marks a source that was not checked against the publication itself.
+"""
+
+SECTIONS = {
+    "scan": "Which bone. Give `file` or `sample`, or neither where a `Volume` is handed to `microct.simulate`.",
+    "time": "How long, in which steps, and how often something is kept. A run starts with healthy remodeling (the"
+    " burn-in) at negative years; year 0 is the start of the study.",
+    "patient": "Whose bone: estrogen and age.",
+    "remodeling": "The life of a BMU. The last three settings replace what the cell model asks for.",
+    "report": "What is measured, and how it is called.",
+}
+
+
+def page() -> str:
+    """The whole page as Markdown."""
+    lines = [HEAD]
+    for section, sentence in SECTIONS.items():
+        lines += [
+            f"## [{section}]",
+            "",
+            sentence,
+            "",
+            "| key | default | allowed | usual | meaning | source |",
+            "|---" * 6 + "|",
+        ]
+        for row in Study.describe():
+            if row.section == section:
+                default = f"`{row.default}`" if row.default else "left out"
+                usual = f"{row.usual} {row.unit}".strip() if row.usual else ""
+                lines.append(f"| `{row.key}` | {default} | {row.allowed} | {usual} | {row.meaning} | {row.source} |")
+        lines.append("")
+    lines.append("Pathways that `knock_out` knows: " + ", ".join(f"`{name}`" for name in KNOCK_OUTS) + ".")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    if "--print" in sys.argv:
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        sys.stdout.write(page())
+    else:
+        (Path(__file__).parent / "study-file.md").write_text(page(), encoding="utf-8")
