@@ -82,7 +82,7 @@ if [ ! -e "$venv" ]; then
         # Debian without python3-venv has no ensurepip: an empty environment, filled by a pip from outside.
         rm -rf "$venv"
         "$python" -m venv --without-pip "$venv" || fail "cannot make $venv; is the folder writable? On Debian, Ubuntu: apt-get install python3-venv"
-        "$python" -m pip --python "$venv/bin/python" install --quiet --disable-pip-version-check pip || {
+        "$python" -m pip --python "$venv/bin/python" install -qq --disable-pip-version-check pip || {
             rm -rf "$venv"
             fail "neither ensurepip nor a pip of 22.3 or later is here; on Debian, Ubuntu: apt-get install python3-venv"
         }
@@ -94,7 +94,7 @@ extras=
 [ "$gpu" = none ] || extras=${extras:+$extras,}$gpu
 say "installing microct${extras:+[$extras]} into $venv (about a minute the first time; wheels of some 350 MB)"
 rm -f "$stamp"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --no-input \
     --constraint constraints.txt --editable ".${extras:+[$extras]}"
 
 # The stamp comes last, so that a broken install resumes.

@@ -19,7 +19,17 @@ ROOT = Path(__file__).resolve().parents[1]
 #: Which rooms a guest library may enter; a library that is not listed enters no room.
 GUESTS = {
     "numpy": None,
-    "jax": {"kernels", "state", "imaging", "signalling", "remodeling", "morphometry", "simulation", "render"},
+    "jax": {
+        "kernels",
+        "state",
+        "imaging",
+        "signalling",
+        "remodeling",
+        "morphometry",
+        "simulation",
+        "render",
+        "workflow",
+    },
     "h5py": {"io"},
     "tifffile": {"io"},
     "pandas": {"io"},

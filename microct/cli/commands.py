@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from microct.status import StudyError
 
 if TYPE_CHECKING:
+    from microct.simulation.config import Study
     from microct.table import Table
 
 app = App(
@@ -185,7 +186,7 @@ def doctor() -> None:
     print("\n".join(report()))
 
 
-def _simulate(study: object, out: Path, pictures: bool) -> None:
+def _simulate(study: Study, out: Path, pictures: bool) -> None:
     from microct import workflow
     from microct.cli.progress import ProgressBar
 
@@ -205,8 +206,10 @@ def _finish(out: Path, pictures: bool) -> None:
 
 def _draw(run: Path, backend: str, quiet: bool = False) -> None:
     from microct import workflow
+    from microct.cli.progress import Telling
 
-    files = workflow.render(run, backend=backend)
+    with Telling() as told:
+        files = workflow.render(run, backend=backend, progress=told)
     if not quiet:
         print("\n".join(str(file) for file in files))
 

@@ -71,6 +71,33 @@ class ProgressBar:
         self._bar.start()
 
 
+class Telling:
+    """A callable that tells what is being drawn: one line that changes on a terminal, else a line for each thing."""
+
+    def __init__(self) -> None:
+        self._status: Any = None
+
+    def __enter__(self) -> Telling:
+        if sys.stdout.isatty():
+            from rich.console import Console
+
+            self._status = Console().status("drawing")
+            self._status.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def __call__(self, what: str) -> None:
+        if self._status is not None:
+            self._status.update(f"drawing {what}")
+        else:
+            print(f"drawing {what}", flush=True)
+
+
 class Clock:
     """How much is done, and how long the rest takes at the pace so far.
 
