@@ -13,6 +13,7 @@ from microct.status import StudyError
 if TYPE_CHECKING:
     from microct.simulation.config import Study
     from microct.table import Table
+    from microct.volume import Volume
 
 app = App(
     name="microct",
@@ -146,6 +147,69 @@ def measure(
 
 
 @app.command
+def sample(
+    kind: str,
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"))],
+    size_mm: Annotated[list[float] | None, Parameter(consume_multiple=True, negative="")] = None,
+    voxel_size_um: float | None = None,
+    seed: int | None = None,
+    bone_volume_fraction: float | None = None,
+    trabecular_thickness_um: float | None = None,
+    anisotropy: float | None = None,
+    plate_share: float | None = None,
+    cortical_thickness_mm: float | None = None,
+    porosity: float | None = None,
+) -> None:
+    """Make a specimen of known architecture, or write out an embedded one.
+
+    Parameters
+    ----------
+    kind
+        trabecular, cortical, or the name of an embedded sample.
+    out
+        File to write, ending in .h5.
+    size_mm
+        Edge of the block in mm, or three along z, y, x.
+    voxel_size_um
+        Edge of a voxel in um.
+    seed
+        Same seed, same specimen.
+    bone_volume_fraction
+        BV/TV, from 0 to 1.
+    trabecular_thickness_um
+        Tb.Th in um.
+    anisotropy
+        How much longer than wide the marrow spaces are.
+    plate_share
+        0 for rods, 1 for plates.
+    cortical_thickness_mm
+        Ct.Th in mm (cortical).
+    porosity
+        Share of canals in the cortex (cortical).
+    """
+    wanted = {
+        "size_mm": None if size_mm is None else size_mm[0] if len(size_mm) == 1 else tuple(size_mm),
+        "voxel_size_um": voxel_size_um,
+        "seed": seed,
+        "bone_volume_fraction": bone_volume_fraction,
+        "trabecular_thickness_um": trabecular_thickness_um,
+        "anisotropy": anisotropy,
+        "plate_share": plate_share,
+        "cortical_thickness_mm": cortical_thickness_mm,
+        "porosity": porosity,
+    }
+    given = {name: value for name, value in wanted.items() if value is not None}
+    if out.suffix.lower() != ".h5":
+        raise StudyError(f"--out {out}: expected a file name ending in .h5")
+
+    from microct.io.volume_hdf5 import write
+
+    print(write(_specimen(kind, given), out))
+
+
+@app.command
 def render(run: Path, /, *, backend: Literal["auto", "pyvista", "tracer"] = "auto") -> None:
     """Draw a run: year-by-year panels, cut-away, movie, figures.
 
@@ -184,6 +248,21 @@ def doctor() -> None:
     from microct.cli.doctor import report
 
     print("\n".join(report()))
+
+
+def _specimen(kind: str, given: dict[str, object]) -> Volume:
+    """An embedded sample where ``kind`` names one and nothing else is asked for, else one made anew."""
+    import inspect
+
+    from microct.imaging import specimens
+
+    if not given and kind in specimens.embedded():
+        return specimens.load_sample(kind)
+    known = inspect.signature(specimens.sample).parameters
+    for name in given:
+        if name not in known:
+            raise StudyError(f"--{name.replace('_', '-')}: a {kind} specimen does not have it")
+    return specimens.sample(kind, **given)
 
 
 def _simulate(study: Study, out: Path, pictures: bool) -> None:
