@@ -1,0 +1,1 @@
+"""The life of basic multicellular units (BMUs): periods, footprints, depths, islands."""

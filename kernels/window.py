@@ -1,0 +1,132 @@
+"""Small dense neighborhoods inside one window: shifts, Sobel gradient, flood, and the 26 directions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+Array = Any
+
+#: Code c is the direction (c // 9 - 1, c // 3 % 3 - 1, c % 3 - 1) along (z, y, x); 13 is "none".
+DIRECTIONS = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)], dtype=np.int32)
+
+#: The same directions with two bits an axis, ``(dz + 1) << 4 | (dy + 1) << 2 | (dx + 1)``.
+PACKED_DIRECTIONS = ((DIRECTIONS + 1) << np.array([4, 2, 0])).sum(axis=1).astype(np.uint8)
+
+# A component belongs to the nearest of the 26 directions where it exceeds tan(22.5 degrees) of the largest.
+_DIAGONAL = 0.41421357
+
+
+def shifted(field: Array, axis: int, offset: int, fill: Array | int | None = None) -> Array:
+    """``field[i + offset]`` along ``axis``; past the end ``fill``, or the edge's own value where fill is None."""
+    if offset == 0:
+        return field
+    n = field.shape[axis]
+    steps = min(abs(offset), n)
+    kept = jax.lax.slice_in_dim(field, offset, n, axis=axis) if offset > 0 else None
+    if kept is None:
+        kept = jax.lax.slice_in_dim(field, 0, n - steps, axis=axis)
+    shape = list(field.shape)
+    shape[axis] = steps
+    if fill is None:
+        edge = (
+            jax.lax.slice_in_dim(field, n - 1, n, axis=axis)
+            if offset > 0
+            else jax.lax.slice_in_dim(field, 0, 1, axis=axis)
+        )
+        margin = jnp.broadcast_to(edge, shape)
+    else:
+        margin = jnp.full(shape, fill, field.dtype)
+    parts = [kept, margin] if offset > 0 else [margin, kept]
+    return jnp.concatenate(parts, axis=axis)
+
+
+def sobel(field: Array) -> tuple[Array, Array, Array]:
+    """Smoothed central differences along (z, y, x), int32, times 32 (weights 1 2 1 across, -1 0 1 along); edges repeat."""
+    n = field.shape
+    # The barriers keep the compiler from working the inner sums out anew for each of their readers.
+    wide = jax.lax.optimization_barrier(jnp.pad(field.astype(jnp.int32), 1, mode="edge"))
+
+    def part(f: Array, axis: int, offset: int) -> Array:
+        return jax.lax.slice_in_dim(f, 1 + offset, 1 + offset + n[axis], axis=axis)
+
+    def smooth(f: Array, axis: int) -> Array:
+        return part(f, axis, -1) + 2 * part(f, axis, 0) + part(f, axis, 1)
+
+    def difference(f: Array, axis: int) -> Array:
+        return part(f, axis, 1) - part(f, axis, -1)
+
+    along_x = jax.lax.optimization_barrier((smooth(wide, 2), difference(wide, 2)))
+    smooth_yx, smooth_y_diff_x, diff_y_smooth_x = jax.lax.optimization_barrier(
+        (smooth(along_x[0], 1), smooth(along_x[1], 1), difference(along_x[0], 1))
+    )
+    return jax.lax.optimization_barrier(
+        (difference(smooth_yx, 0), smooth(diff_y_smooth_x, 0), smooth(smooth_y_diff_x, 0))
+    )
+
+
+def faces() -> Iterator[tuple[int, int]]:
+    """The six (axis, offset) of the face neighbors."""
+    for axis in range(3):
+        for offset in (-1, 1):
+            yield axis, offset
+
+
+def packed(mask: Array) -> Array:
+    """Bits along x: (z, y, words) uint32 of a bool (z, y, x); 32 voxels a word make floods cheap."""
+    nz, ny, nx = mask.shape
+    words = -(-nx // 32)
+    padded = jnp.pad(mask, ((0, 0), (0, 0), (0, words * 32 - nx))).reshape(nz, ny, words, 32)
+    return jnp.sum(jnp.where(padded, jnp.uint32(1) << jnp.arange(32, dtype=jnp.uint32), 0), axis=3, dtype=jnp.uint32)
+
+
+def unpacked(bits: Array, nx: int) -> Array:
+    """The bool (z, y, x) of `packed`."""
+    mask = (bits[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & jnp.uint32(1)
+    return mask.reshape(*bits.shape[:2], -1)[..., :nx].astype(bool)
+
+
+def _along_x(bits: Array) -> Array:
+    left = bits << jnp.uint32(1)
+    right = bits >> jnp.uint32(1)
+    if bits.shape[2] > 1:
+        left = left.at[:, :, 1:].set(left[:, :, 1:] | (bits[:, :, :-1] >> jnp.uint32(31)))
+        right = right.at[:, :, :-1].set(right[:, :, :-1] | (bits[:, :, 1:] << jnp.uint32(31)))
+    return left | right
+
+
+def _along(bits: Array, axis: int) -> Array:
+    return shifted(bits, axis, 1, 0) | shifted(bits, axis, -1, 0)
+
+
+def grown(bits: Array) -> Array:
+    """Packed dilation by the 26-neighborhood."""
+    bits = bits | _along_x(bits)
+    bits = bits | _along(bits, 1)
+    return bits | _along(bits, 0)
+
+
+def grown_by_faces(bits: Array) -> Array:
+    """Packed dilation by the 6-neighborhood."""
+    return bits | _along_x(bits) | _along(bits, 1) | _along(bits, 0)
+
+
+def flood(seeds: Array, passable: Array, steps: int, grow: Any) -> Array:
+    """Voxels of ``passable`` that ``seeds`` reach in ``steps`` dilations (`grown` or `grown_by_faces`)."""
+    way = packed(passable)
+    reached = jax.lax.fori_loop(0, steps, lambda _, bits: grow(bits) & way, packed(seeds) & way)
+    return unpacked(reached, passable.shape[2])
+
+
+def direction_code(gz: Array, gy: Array, gx: Array) -> Array:
+    """Code of the nearest of 26 directions to the vector (gz, gy, gx)."""
+    largest = jnp.maximum(jnp.maximum(jnp.abs(gz), jnp.abs(gy)), jnp.abs(gx)) * _DIAGONAL
+
+    def sign(g: Array) -> Array:
+        return jnp.where(g > largest, 1, jnp.where(g < -largest, -1, 0))
+
+    return (sign(gz) + 1) * 9 + (sign(gy) + 1) * 3 + (sign(gx) + 1)

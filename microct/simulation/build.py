@@ -1,0 +1,174 @@
+"""From a bone and a study to what a run needs: static model, demand, first state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from microct.kernels import activation
+from microct.kernels.cavity import BONE
+from microct.kernels.stencil import configuration_histogram
+from microct.kernels.surface import crofton_surface
+from microct.kernels.turnover import Fields, Plan, Schedule, empty_table
+from microct.remodeling import bmu as bmus
+from microct.simulation import demand as demands
+from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
+from microct.simulation.config import Study
+from microct.state import Ledger, State, Survey
+from microct.status import InputError, InternalError
+from microct.volume import Volume
+
+#: Steps that one call of the kernel does at most: progress and signals are looked at between calls.
+BLOCK_STEPS = 18
+#: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
+_SPARE = 1.25
+_SMALLEST = 8
+
+
+@dataclass(frozen=True)
+class Model:
+    """What does not change during a run.
+
+    Attributes:
+        calendar: steps, reports, checkpoints.
+        demand: what the cells ask, for every step.
+        bmu: the unit.
+        voxel_um: voxel edge [um].
+        plan: static sizes for the kernels.
+        schedule: progress of a BMU by age.
+        shares: ratios of BMUs' depths to the mean [1/4096].
+        rows: capacity of the table of BMUs.
+        seed: of the random numbers.
+        spacing_mm: voxel edges (z, y, x) [mm].
+    """
+
+    calendar: Calendar
+    demand: demands.Demand
+    bmu: bmus.BMU
+    voxel_um: float
+    plan: Plan
+    schedule: Schedule
+    shares: np.ndarray
+    rows: int
+    seed: int
+    spacing_mm: tuple[float, float, float]
+
+    @property
+    def footprint_faces(self) -> float:
+        """Footprint of a BMU [voxel faces]."""
+        return bmus.footprint_faces(self.bmu, self.voxel_um)
+
+    def births_mean(self, step: int, surface_faces: float) -> float:
+        """Mean number of births of a step on ``surface_faces`` of bone surface."""
+        rate = self.demand.activation_frequency_per_yr[step] * self.calendar.step_days / DAYS_PER_YEAR
+        return float(rate * surface_faces / self.footprint_faces)
+
+
+def survey(fraction: np.ndarray | jax.Array) -> Survey:
+    """Measure the surface that births are drawn from."""
+    faces = crofton_surface(configuration_histogram(fraction, BONE), (1.0, 1.0, 1.0))
+    return Survey(faces, activation.gradient_sum(fraction))
+
+
+def check(volume: Volume) -> None:
+    """Refuse what is not a bone fraction that can be remodeled, in one line."""
+    values, source = volume.values, volume.provenance.source
+    if values.dtype != np.uint8:
+        raise InputError(f"{source}: expected bone fraction (uint8, 0 to 255), got {values.dtype}; use microct.segment")
+    if min(values.shape) < _SMALLEST:
+        raise InputError(
+            f"{source}: {values.shape} voxels are too few to remodel; expected at least {_SMALLEST} along each axis "
+            "(usual: 100 to 1000)"
+        )
+    bone = float((values >= BONE).mean())
+    if bone == 0.0:
+        raise InputError(
+            f"{source}: no bone in this volume; expected 3 to 60 % of the voxels to be bone: lower the threshold"
+        )
+    if bone == 1.0:
+        raise InputError(
+            f"{source}: nothing but bone in this volume, so no surface to remodel; expected 3 to 60 % of the voxels: "
+            "raise the threshold"
+        )
+    volume.voxel_size_um  # noqa: B018 - refuses voxels that are not cubes
+
+
+def build(volume: Volume, study: Study) -> Model:
+    """Work out the static model of a study on a bone.
+
+    Raises:
+        InputError: no bone, nothing but bone, too few voxels, voxels not cubic, too coarse or too fine.
+    """
+    check(volume)
+    calendar = Calendar.of(study)
+    asked = demands.of_study(study, calendar)
+    settings = study.remodeling
+    unit = bmus.BMU(
+        settings.footprint_radius_um,
+        settings.resorption_days,
+        settings.reversal_days,
+        settings.formation_days,
+        settings.erosion_depth_cv,
+    )
+    voxel_um = volume.voxel_size_um
+    deepest = float(max(asked.erosion_depth_um.max(initial=1.0), 1.0))
+    geometry = bmus.geometry(unit, voxel_um, deepest, volume.shape)
+    model = Model(
+        calendar=calendar,
+        demand=asked,
+        bmu=unit,
+        voxel_um=voxel_um,
+        plan=Plan(geometry, 1, 1),
+        schedule=bmus.schedule(unit, calendar.step_days),
+        shares=bmus.depth_shares(unit.erosion_depth_cv),
+        rows=1,
+        seed=settings.seed,
+        spacing_mm=volume.spacing_mm,
+    )
+    return sized(model, volume, survey(volume.values))
+
+
+def sized(model: Model, volume: Volume, surface: Survey) -> Model:
+    """The model with tables large enough for the busiest step on this surface; sizes never change a result."""
+    busiest = int(np.argmax(model.demand.activation_frequency_per_yr)) if model.calendar.total_steps else 0
+    births = model.births_mean(busiest, surface.surface) * _SPARE if model.calendar.total_steps else 0.0
+    births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
+    accepted = activation.acceptance(surface.gradient, volume.values.size)
+    if births_most > 60000:
+        raise InternalError(
+            f"{births:.0f} births a step are more than the 60000 that the owner's tag can tell apart: shorten step_days"
+        )
+    mean = births / accepted
+    candidates = _bucket(mean + 8.0 * math.sqrt(mean) + (births + 24.0) / accepted)
+    lifetime = int(model.schedule.last) + 2
+    rows = _bucket(births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64)
+    on_cpu = jax.default_backend() == "cpu"
+    plan = Plan(
+        model.plan.geometry,
+        candidates,
+        births_most,
+        carve_chunk=1 if on_cpu else min(256, births_most),
+        advance_chunk=min(32 if on_cpu else 1024, rows),
+    )
+    return Model(**{**model.__dict__, "plan": plan, "rows": rows})
+
+
+def _bucket(size: float) -> int:
+    """The next of 8, 16, 24, 32, 48, 64, 96 ...: few sizes, so that few programs are compiled."""
+    bucket = 8
+    while bucket < size:
+        bucket = bucket * 3 // 2 if bucket & (bucket - 1) == 0 else bucket * 4 // 3
+    return bucket
+
+
+def first_state(model: Model, volume: Volume) -> State:
+    """The state before the first step: the scan, and no BMU at work."""
+    fraction = jnp.asarray(volume.values)
+    fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint16), jnp.zeros(volume.shape, jnp.uint16))
+    table = empty_table(model.rows, model.plan.geometry.entries)
+    initial = int(volume.values.sum(dtype=np.int64))
+    return State(fields, table, 0, 0, Ledger(initial), survey(volume.values))

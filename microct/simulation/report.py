@@ -1,0 +1,87 @@
+"""What a run says of itself at a reporting time: architecture, ledger, dynamics, signals, as tidy rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from microct.morphometry.report import measure
+from microct.simulation.build import Model
+from microct.simulation.calendar import DAYS_PER_YEAR
+from microct.simulation.config import Study
+from microct.state import State
+from microct.table import Row
+from microct.volume import Volume
+
+
+def rows(state: State, model: Model, study: Study, bone: Volume, previous: State | None, sample: str) -> list[Row]:
+    """Rows of one reporting time.
+
+    Args:
+        state: the bone now; ``previous``: at the last reporting time (None at the first), for rates.
+        model, study: of the run.
+        bone: the bone fraction as a volume.
+        sample: name of the specimen.
+    """
+    year = model.calendar.year(state.step)
+    table = measure(bone, convention=study.report.convention, threshold="half", thickness=study.report.thickness)
+    listed = [Row(row.symbol, row.value, year, sample, row.convention, row.note) for row in table]
+    measured = _ledger(state, model) | _dynamics(state, model, previous) | _signals(state, model)
+    return listed + [Row(symbol, value, year, sample) for symbol, value in measured.items()]
+
+
+def _ledger(state: State, model: Model) -> dict[str, float]:
+    unit_mm3 = float(np.prod(model.spacing_mm)) / 255.0
+    ledger = state.ledger
+    actual = int(np.asarray(state.fields.fraction).sum(dtype=np.int64))
+    return {
+        "Rs.V": ledger.resorbed * unit_mm3,
+        "Fm.V": ledger.formed * unit_mm3,
+        "Is.V.lost": ledger.islands * unit_mm3,
+        "Ledger": float(actual - ledger.mass),
+    }
+
+
+def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, float]:
+    step = max(min(state.step, model.calendar.total_steps) - 1, 0)
+    demand, calendar = model.demand, model.calendar
+    erosion, wall = float(demand.erosion_depth_um[step]), float(demand.wall_thickness_um[step])
+    bone = float(np.asarray(state.fields.fraction).sum(dtype=np.int64))
+    live = np.asarray(state.bmus.live)
+    age = state.step - np.asarray(state.bmus.born)
+    refilling = live & (age >= int(model.schedule.refill_start))
+    area = np.asarray(state.bmus.area, dtype=np.float64)
+    open_mass = float((np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64))[live].sum())
+    surface = max(state.survey.surface, 1e-9)
+    measured = {
+        "Ac.f": float(demand.activation_frequency_per_yr[step]),
+        "E.De": erosion,
+        "W.Th": wall,
+        "B.Ba": wall - erosion,
+        "N.Birth": float(state.ledger.births),
+        "N.BMU": float(live.sum()),
+        "Rm.Sp": 100.0 * open_mass / bone if bone else float("nan"),
+        "ES/BS": 100.0 * float(area[live & ~refilling].sum()) / surface,
+        "OS/BS": 100.0 * float(area[refilling].sum()) / surface,
+        "T.Age": _mean_tissue_age(state, calendar.step_days),
+    }
+    if previous is not None and state.step > previous.step:
+        years = (state.step - previous.step) * calendar.step_days / DAYS_PER_YEAR
+        middle = 0.5 * (previous.ledger.mass + state.ledger.mass)
+        measured["Rs.R"] = 100.0 * (state.ledger.resorbed - previous.ledger.resorbed) / years / max(middle, 1.0)
+    return measured
+
+
+def _mean_tissue_age(state: State, step_days: float) -> float:
+    """Mean over bone of the time since its last formation [yr]; the scan's own bone is as old as the run."""
+    bone = np.asarray(state.fields.fraction) >= 128
+    formed = np.asarray(state.fields.formed_on)[bone]
+    if formed.size == 0:
+        return float("nan")
+    return float(state.step - formed.mean(dtype=np.float64)) * step_days / DAYS_PER_YEAR
+
+
+def _signals(state: State, model: Model) -> dict[str, float]:
+    step = min(state.step, model.calendar.total_steps - 1)
+    if state.step < model.calendar.burn_in_steps or step < 0:
+        return {}
+    return {symbol: float(series[step]) for symbol, series in model.demand.signals.items()}

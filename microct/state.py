@@ -1,0 +1,65 @@
+"""The state of a simulated bone: what a later step depends on. Types only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from microct.kernels.turnover import BMUTable, Fields
+
+
+class Ledger(NamedTuple):
+    """The mass ledger, exact integers since the start of the run.
+
+    ``initial + formed - resorbed - islands`` is the sum of the bone fraction at every step [1/255 voxel].
+
+    Attributes:
+        initial, resorbed, formed, islands: [1/255 voxel].
+        births: BMUs born; ``wanted``: births that the Poisson process asked for; ``void``: births that found no bone to take.
+    """
+
+    initial: int
+    resorbed: int = 0
+    formed: int = 0
+    islands: int = 0
+    births: int = 0
+    wanted: int = 0
+    void: int = 0
+
+    @property
+    def mass(self) -> int:
+        """What the bone fraction must add up to [1/255 voxel]."""
+        return self.initial + self.formed - self.resorbed - self.islands
+
+
+class Survey(NamedTuple):
+    """Surface of the whole bone, taken at each reporting time.
+
+    Attributes:
+        surface: Crofton surface [voxel faces].
+        gradient: the same surface as the thinning of births sees it [voxel faces].
+    """
+
+    surface: float
+    gradient: float
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a later step depends on.
+
+    Attributes:
+        fields: voxel fields on the device, [z, y, x].
+        bmus: table of BMUs on the device; rows 0 .. count - 1 are in use.
+        count: rows in use.
+        step: steps done.
+        ledger: exact mass so far, including that of the BMUs at work.
+        survey: surface that births are drawn from.
+    """
+
+    fields: Fields
+    bmus: BMUTable
+    count: int
+    step: int
+    ledger: Ledger
+    survey: Survey

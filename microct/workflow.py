@@ -1,0 +1,288 @@
+"""The whole way: a bone and a study in, a run folder out; going on with it; looking into it; drawing it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from microct.io.run_folder import RunFolder
+from microct.simulation.config import Study
+from microct.status import InputError, Preempted, StudyError
+from microct.table import Table
+from microct.volume import Volume
+
+if TYPE_CHECKING:
+    from microct.simulation.build import Model
+    from microct.simulation.run import Moment, Progress
+    from microct.state import State
+
+ProgressCall = Callable[["Progress"], None]
+
+_COLUMNS = "bmus."
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A run on disk, finished or not.
+
+    Attributes:
+        path: the folder.
+        study: what was asked for.
+    """
+
+    path: Path
+    study: Study
+    folder: RunFolder
+
+    @property
+    def table(self) -> Table:
+        """Every index over time, tidy."""
+        return self.folder.read_table()
+
+    @property
+    def times_yr(self) -> tuple[float, ...]:
+        """Times at which the bone was kept [yr]."""
+        return tuple(frame.time_yr for frame in self.folder.frames())
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file of the run."""
+        return sorted(path for path in self.path.rglob("*") if path.is_file())
+
+    def at(self, year: float) -> Volume:
+        """The bone at the reporting time nearest to ``year``, as uint8 bone fraction.
+
+        Raises:
+            InputError: no reporting time within half a reporting interval.
+        """
+        return self.folder.read_frame(year)
+
+
+def prepare(study: Study, base: Path | None = None) -> Volume:
+    """Read and segment the scan, or load the sample, that a study names.
+
+    Args:
+        study: with a ``scan`` section; ``base`` is the folder from which its file name is meant.
+
+    Returns:
+        Bone fraction, uint8.
+    """
+    from microct.imaging.resampling import crop, resample
+    from microct.imaging.segmentation import segment
+
+    scan = study.scan
+    if scan.sample is not None:
+        from microct.imaging.specimens import load_sample
+
+        volume = load_sample(scan.sample)
+    elif scan.file is not None:
+        from microct.io.reader import read
+
+        path = Path(scan.file)
+        volume = read(path if base is None else base / path, scan.voxel_size_um)
+    else:
+        raise StudyError('the study names no scan: give file = "..." or sample = "..." in [scan], or hand in a volume')
+    if scan.crop is not None:
+        volume = crop(volume, scan.crop)
+    volume = segment(volume, scan.threshold, scan.sigma_voxels, scan.keep_largest)
+    return volume if scan.resample_um is None else resample(volume, scan.resample_um)
+
+
+def simulate(
+    volume: Volume | None, study: Study, out: str | Path, progress: ProgressCall | None = None, base: Path | None = None
+) -> RunResult:
+    """Let the years of ``study`` pass in a bone, and keep them in a new run folder.
+
+    Args:
+        volume: bone fraction (uint8, 0 to 255, as `microct.segment` gives) or a bool mask; None: the scan that the study names.
+        study: what is asked for.
+        out: folder to make.
+        progress: called after every block of steps.
+        base: folder from which the study's file name is meant.
+
+    Raises:
+        InputError: the bone cannot be remodeled. StudyError: the study or the folder is not usable.
+        StorageError: writing failed. Preempted: stopped by SIGINT or SIGTERM after a checkpoint.
+
+    Example:
+        >>> import microct
+        >>> bone = microct.sample("trabecular", size_mm=1.2, voxel_size_um=40)
+        >>> study = microct.Study().with_values(time={"years": 1, "burn_in_years": 0})
+        >>> run = microct.simulate(bone, study, out=tmp_path / "run")
+        >>> run.table["BV/TV"].unit
+        '%'
+    """
+    from microct.simulation.build import build, first_state
+
+    bone = prepare(study, base) if volume is None else volume
+    if bone.values.dtype == np.bool_:
+        bone = bone.with_values(bone.values.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255")
+    model = build(bone, study)
+    folder = RunFolder.create(out, study.to_toml(), bone)
+    with folder.lock():
+        state = first_state(model, bone)
+        _go(folder, state, model, study, bone, progress, None)
+    return open(folder.path)
+
+
+def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
+    """Go on with a run from its last checkpoint; the result equals that of a run that never stopped, bit for bit.
+
+    Raises:
+        InputError: not a run, or no usable checkpoint in it. The others as `simulate`.
+    """
+    from microct.simulation.build import build
+
+    folder = RunFolder.open(out)
+    study = Study.from_toml(folder.study_text)
+    with folder.lock():
+        bone = folder.initial
+        model = build(bone, study)
+        found = folder.latest_checkpoint()
+        if found is None:
+            raise InputError(f"{folder.path}: no usable checkpoint; run the study again into another folder")
+        state, previous = _restored(found.arrays, found.meta, model)
+        folder.rewind(state.step)
+        _go(folder, state, model, study, bone, progress, previous)
+    return open(folder.path)
+
+
+def open(out: str | Path) -> RunResult:
+    """Open a run: ``.table``, ``.at(year=7.5)``, ``.times_yr``.
+
+    Raises:
+        InputError: not a run.
+    """
+    folder = RunFolder.open(out)
+    return RunResult(folder.path, Study.from_toml(folder.study_text), folder)
+
+
+def render(out: str | Path, backend: str = "auto", progress: Callable[[str], None] | None = None) -> list[Path]:
+    """Draw a run: year-by-year panels, cut-away, movie, figures; returns the files made.
+
+    Raises:
+        InputError: not a run, or nothing in it to draw.
+    """
+    from microct.render.frame import Frame
+    from microct.render.pictures import render_all
+
+    run = open(out)
+    table = run.table
+    measured = {row.time_yr: row.value for row in table.series("BV/TV")}
+    times = [time for time in run.times_yr if time >= 0.0] or list(run.times_yr)
+    frames = [Frame(time, run.at(time), measured.get(time)) for time in times]
+    return render_all(frames, table, run.path / "pictures", backend=backend, progress=progress)
+
+
+def _go(
+    folder: RunFolder,
+    state: State,
+    model: Model,
+    study: Study,
+    bone: Volume,
+    progress: ProgressCall | None,
+    previous: State | None,
+) -> None:
+    from microct.simulation.run import run
+
+    with _signals() as stopped:
+        last = run(state, model, study, bone, [_Keeper(folder)], progress, stopped, previous)
+    if last.step < model.calendar.total_steps:
+        raise Preempted(
+            f"stopped at year {model.calendar.year(last.step):.2f}; everything so far is kept: microct resume {folder.path}"
+        )
+
+
+class _Keeper:
+    """The reporter that writes a run folder."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def report(self, moment: Moment) -> None:
+        """Add a frame to the viewer file and rows to the table."""
+        indices = {row.symbol: row.value for row in moment.rows}
+        self.folder.append_frame(moment.state.step, moment.time_yr, {"bone_fraction": moment.bone.values}, indices)
+        model = moment.model
+        parameters = {
+            "microct": _version(),
+            "voxel_size_um": f"{model.voxel_um:.6g}",
+            "threshold": "bone fraction >= 0.5",
+            "source": moment.bone.provenance.source,
+            "sha256": moment.bone.provenance.sha256,
+        }
+        before = self.folder.read_table() if moment.state.step else Table()
+        self.folder.write_table(Table((*before.rows, *moment.rows), parameters))
+
+    def save(self, moment: Moment) -> None:
+        """Write a checkpoint."""
+        state = moment.state
+        arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
+        for name, column in state.bmus._asdict().items():
+            arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
+        meta = {
+            "time_yr": moment.time_yr,
+            "step": state.step,
+            "count": state.count,
+            "ledger": state.ledger._asdict(),
+            "survey": state.survey._asdict(),
+            "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
+        }
+        self.folder.save_checkpoint(state.step, arrays, meta)
+
+
+def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> tuple[State, State]:
+    """The state of a checkpoint, and what is remembered of the last reporting time."""
+    import jax.numpy as jnp
+
+    from microct.kernels.turnover import Fields, empty_table
+    from microct.state import Ledger, State, Survey
+
+    count = int(meta["count"])
+    rows = model.rows
+    while rows < count + model.plan.births:
+        rows *= 2
+    blank = empty_table(rows, model.plan.geometry.entries)
+    table = type(blank)(*(column.at[:count].set(arrays[_COLUMNS + name]) for name, column in blank._asdict().items()))
+    fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
+    survey = Survey(**meta["survey"])
+    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), survey)
+    before = meta["previous"]
+    previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), survey)  # type: ignore[arg-type]
+    return state, previous
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """While a run lasts, SIGINT and SIGTERM ask it to stop after a checkpoint; a second one stops it at once."""
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if seen:
+            raise KeyboardInterrupt
+        seen.append(number)
+
+    wanted = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])
+    try:
+        old = {number: signal.signal(number, note) for number in wanted}
+    except ValueError:  # not the main thread: whoever owns it deals with signals
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def _version() -> str:
+    from microct import __version__
+
+    return __version__
