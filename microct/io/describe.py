@@ -10,6 +10,7 @@ from microct.io.reader import given_spacing, load, micrometers
 from microct.io.source import Scan
 
 _MAX_LABELS = 16
+_TOO_WIDE = 1e100  # beyond it sums of squares overflow
 
 
 def describe(
@@ -66,11 +67,14 @@ def _values(values: np.ndarray) -> list[tuple[str, str]]:
         bad = int(values.size - np.count_nonzero(finite))
         if bad:
             return [("grey values", f"{bad} of {values.size} voxels are NaN or infinite: replace or crop them")]
+        if float(values.max()) - float(values.min()) > _TOO_WIDE:
+            return [("grey values", f"{values.min():.6g} to {values.max():.6g}: no scanner's numbers")]
     numbers, counts = histogram(values)
     present = numbers[counts > 0]
     if values.dtype.kind in "bui" and len(present) <= _MAX_LABELS and len(numbers) <= 1 << 16:
         return _labels(present, counts[counts > 0])
-    mean = float(np.mean(values, dtype=np.float64))
+    with np.errstate(over="ignore"):
+        mean = float(np.mean(values, dtype=np.float64))
     rows = [("grey values", f"{values.min():.6g} to {values.max():.6g}, mean {mean:.6g}")]
     if len(present) > 1:
         threshold = otsu(numbers, counts)

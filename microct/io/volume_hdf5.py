@@ -71,7 +71,7 @@ def write(volume: Volume, path: str | os.PathLike[str]) -> Path:
     text = json.dumps(history).encode()  # ASCII
     if len(text) > _MAX_TEXT:
         raise StorageError(f"{path.name}: a history of {len(text)} bytes is too long, at most {_MAX_TEXT}")
-    values = np.ascontiguousarray(volume.values)
+    values = np.ascontiguousarray(volume.values, dtype=volume.values.dtype.newbyteorder("<"))
     stored = values.view(np.uint8) if values.dtype == bool else values
     require_space(path.parent, stored.nbytes // 20, path.name)
     with replacing(path) as file, writing_hdf5(file) as h5:

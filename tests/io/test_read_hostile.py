@@ -59,8 +59,12 @@ def test_corpus_is_large_enough() -> None:
 
 @pytest.mark.parametrize(
     ("make", "name", "shape"),
-    [(hostile.nrrd, "s.nrrd", (4, 4, 4)), (hostile.mha, "s.mha", (4, 4, 4)), (hostile.nifti, "s.nii", (4, 4, 4))]
-    + [(hostile.tiff, "s.tif", (4, 4, 4))],
+    [
+        (hostile.nrrd, "s.nrrd", (4, 4, 4)),
+        (hostile.mha, "s.mha", (4, 4, 4)),
+        (hostile.nifti, "s.nii", (4, 4, 4)),
+        (hostile.tiff, "s.tif", (4, 4, 4)),
+    ],
 )
 def test_the_unspoilt_file_is_read(make, name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
     """So that a case is refused for its own lie, not because its basis is broken."""
