@@ -76,6 +76,7 @@ class Telling:
 
     def __init__(self) -> None:
         self._status: Any = None
+        self._last = ""
 
     def __enter__(self) -> Telling:
         if sys.stdout.isatty():
@@ -91,11 +92,12 @@ class Telling:
         if self._status is not None:
             self._status.stop()
 
-    def __call__(self, what: str) -> None:
+    def __call__(self, what: str, share: float = 0.0) -> None:
         if self._status is not None:
-            self._status.update(f"drawing {what}")
-        else:
+            self._status.update(f"drawing {what}, {100 * share:.0f} %")
+        elif what != self._last:
             print(f"drawing {what}", flush=True)
+        self._last = what
 
 
 class Clock:

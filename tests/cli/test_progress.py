@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from microct.cli.progress import Clock, ProgressBar, duration, listing, size
+from microct.cli.progress import Clock, ProgressBar, Telling, duration, listing, size
 
 
 @dataclass
@@ -47,6 +47,14 @@ def test_lines_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) ->
     assert len(lines) == 2
     assert "year   0.0 of 10  BV/TV 21.34 %" in lines[0]
     assert "year  10.0 of 10" in lines[1]
+
+
+def test_drawing_is_told_once_for_each_thing(capsys: pytest.CaptureFixture[str]) -> None:
+    with Telling() as told:
+        for share in range(5):
+            told("panels", share / 10)
+        told("movie", 0.9)
+    assert capsys.readouterr().out.splitlines() == ["drawing panels", "drawing movie"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
