@@ -46,20 +46,24 @@ def islands(bone: np.ndarray) -> np.ndarray:
     Returns:
         (nz, ny, nx) bool. Of two largest pieces the first in raster order is the largest.
     """
+    return pieces_and_islands(bone)[1]
+
+
+def pieces_and_islands(bone: np.ndarray) -> tuple[int, np.ndarray]:
+    """Number of 26-connected pieces, and `islands`, from one labeling."""
     bone = _as_bool(bone)
-    lengths, names, count = _labeled_runs(bone, 26)
-    alone = np.ones(count + 1, bool)
-    if count:
-        volumes = np.bincount(names, weights=lengths, minlength=count + 1)
-        alone[np.argmax(volumes)] = False
-    numbers = np.zeros(bone.shape, np.int32)
-    numbers[bone] = np.repeat(names, lengths)
+    lengths, names, number = _labeled_runs(bone, 26)
+    alone = np.ones(number + 1, bool)
+    if number:
+        alone[np.argmax(np.bincount(names, weights=lengths, minlength=number + 1))] = False
+    labels = np.zeros(bone.shape, np.int32)
+    labels[bone] = np.repeat(names, lengths)
     for axis in range(3):
         for end in (0, -1):
-            alone[numbers.take(end, axis).ravel()] = False
+            alone[labels.take(end, axis).ravel()] = False
     result = np.zeros(bone.shape, bool)
     result[bone] = np.repeat(alone[names], lengths)
-    return result
+    return number, result
 
 
 def largest(mask: np.ndarray, connectivity: int = 26) -> np.ndarray:

@@ -21,6 +21,8 @@ UNREACHED = 1 << 30
 _REACH = 32
 # Shifts between two looks at whether any further one can matter.
 _STRIDE = 4
+# Axes are filled up to a multiple of this.
+_BUCKET = 16
 
 
 def squared_distance(mask: np.ndarray | jax.Array) -> jax.Array:
@@ -34,7 +36,14 @@ def squared_distance(mask: np.ndarray | jax.Array) -> jax.Array:
     Returns:
         (nz, ny, nx) int32: 0 in the background; `UNREACHED` everywhere where there is no background at all.
     """
-    squared = _along_z(jnp.asarray(mask) != 0)
+    shape = mask.shape
+    # Foreground added behind the last voxels changes no distance, and few shapes compile few programs.
+    extra = [(0, -n % _BUCKET) for n in shape]
+    if isinstance(mask, jax.Array):
+        filled = jnp.pad(mask != 0, extra, constant_values=True)
+    else:
+        filled = jnp.asarray(np.pad(np.asarray(mask) != 0, extra, constant_values=True))
+    squared = _along_z(filled)
     for axis in (1, 2):
         length = squared.shape[axis]
         reach = min(_REACH, length - 1)
@@ -42,7 +51,7 @@ def squared_distance(mask: np.ndarray | jax.Array) -> jax.Array:
         if reach < length - 1 and int(largest) > (reach + 1) ** 2:
             narrow, largest = _along(squared, axis, length - 1)
         squared = narrow
-    return squared
+    return squared[: shape[0], : shape[1], : shape[2]]
 
 
 @jax.jit

@@ -17,13 +17,14 @@ def squared_distance_by_definition(mask: np.ndarray) -> np.ndarray:
     return result
 
 
-def squared_radius_by_definition(mask: np.ndarray) -> np.ndarray:
-    """Largest squared radius of the open balls of foreground, centered on voxels, that hold each voxel."""
+def squared_radius_by_definition(mask: np.ndarray, closed: bool) -> np.ndarray:
+    """Largest squared radius of the balls of foreground, centered on voxels, that hold each foreground voxel."""
     squared = squared_distance_by_definition(mask)
     result = np.zeros(mask.shape, np.int64)
     voxels = np.argwhere(mask)
     radii = squared[tuple(voxels.T)]
     for voxel in voxels:
-        holds = ((voxels - voxel) ** 2).sum(axis=1) < radii
+        apart = ((voxels - voxel) ** 2).sum(axis=1)
+        holds = apart <= radii if closed else apart < radii
         result[tuple(voxel)] = radii[holds].max()
     return result

@@ -1,0 +1,209 @@
+"""Exact local thickness: the largest ball of a phase that holds each voxel (Hildebrand, Ruegsegger 1997).
+
+Balls are open, centered on voxels, and as large as the nearest voxel of the other phase allows. Everything is
+compared as squared integer distances, so the answer has the same bits on every machine. Two steps:
+
+1. Prune: a ball whose voxels all belong to a neighbor's ball is not needed. Which neighbor radius is enough, for
+   each radius and each step to the neighbor, is tabulated exactly (after Remy, Thiel 2002).
+2. Paint the balls that are left in ascending order, so that a larger one overwrites. A ball is rows along x, and
+   a row is two overlapping runs of a power of two; runs of one length are painted on a sheet of their own as
+   single voxels, and at the end each sheet hands its values down to the next shorter length.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import permutations, product
+
+import numpy as np
+
+from microct.kernels.distance import UNREACHED, squared_distance
+
+# Neighbors whose balls are looked at, up to signs and order: the nearest 26. Farther ones cost more than the few
+# balls that they spare (measured: 2 % of the balls of marrow, none of bone); the answer is the same with any set.
+_STEPS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
+
+# Elements of one painting operation: enough to hide NumPy's overhead, few enough for the cache.
+_BATCH = 1 << 18
+
+
+def local_squared_radius(mask: np.ndarray, squared: np.ndarray | None = None, closed: bool = False) -> np.ndarray:
+    """Squared radius of the largest ball of foreground that holds each voxel.
+
+    Args:
+        mask: (nz, ny, nx); nonzero is foreground (bone for Tb.Th, marrow for Tb.Sp).
+        squared: its `distance.squared_distance`, where already known.
+        closed: balls hold the voxels at exactly their radius too, among them the nearest of the background, as in
+            Fiji and BoneJ. Open balls hold foreground only.
+
+    Returns:
+        (nz, ny, nx) int32: 0 where no ball reaches, `distance.UNREACHED` everywhere where there is no background.
+        The local thickness is the diameter, ``2 sqrt(value)``, less a correction of the convention.
+    """
+    if squared is None:
+        squared = np.asarray(squared_distance(mask))
+    if not squared.any() or squared.flat[0] == UNREACHED:
+        return np.array(squared)
+    return _paint(squared, ball_centers(squared, closed), closed)
+
+
+def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
+    """Flat indices, ascending, of the voxels whose balls are in no neighbor's ball: the medial axis in voxels.
+
+    Args:
+        squared: (nz, ny, nx) int32, `distance.squared_distance`, with background somewhere.
+        closed: as in `local_squared_radius`.
+    """
+    largest = int(squared.max())
+    padded = np.pad(squared, 1)
+    line = padded.ravel()
+    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
+    flat = np.flatnonzero(line)
+    values = line[flat]
+    for step in _STEPS:
+        enough = _enough(step, largest, closed)
+        for offset in _symmetric(step):
+            kept = line[flat + int(strides @ offset)] < enough[values]
+            flat, values = flat[kept], values[kept]
+    place = np.stack(np.unravel_index(flat, padded.shape)) - 1
+    return np.ravel_multi_index(tuple(place), squared.shape)
+
+
+def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """Voxels on the mid-axes of a structure: the middle sheets of plates, the middle lines of rods.
+
+    They are the centers of `ball_centers` whose radius is more than half of the local one (smaller balls belong
+    to the roughness of the voxels), and where the middle lies between two voxels, the first of the two.
+
+    Args:
+        squared: (nz, ny, nx) int32, `distance.squared_distance` of the structure.
+        local: (nz, ny, nx) int32, its `local_squared_radius`.
+
+    Returns:
+        (nz, ny, nx) bool; nothing where there is no structure or no background.
+    """
+    axes = np.zeros(squared.shape, bool)
+    if not squared.any() or squared.flat[0] == UNREACHED:
+        return axes
+    centers = ball_centers(squared)
+    centers = centers[4 * squared.ravel()[centers].astype(np.int64) > local.ravel()[centers]]
+    axes.ravel()[centers] = True
+    padded, chosen = np.pad(squared, 2).ravel(), np.pad(axes, 2)
+    place = np.flatnonzero(chosen)
+    chosen = chosen.ravel()
+    second = np.zeros(len(place), bool)
+    for stride in ((squared.shape[1] + 4) * (squared.shape[2] + 4), squared.shape[2] + 4, 1):
+        here = padded[place]
+        pair = (padded[place - stride] == here) & chosen[place - stride]
+        second |= pair & (padded[place - 2 * stride] < here) & (padded[place + stride] < here)
+    axes.ravel()[centers[second]] = False
+    return axes
+
+
+def interior_average(thickness: np.ndarray) -> np.ndarray:
+    """Surface voxels take the mean of their interior neighbors, as Fiji's local thickness does at its end.
+
+    Args:
+        thickness: (nz, ny, nx), 0 in the background. A surface voxel has background among its 26 neighbors;
+            what lies outside the volume is not background.
+
+    Returns:
+        (nz, ny, nx) float64; a surface voxel without an interior neighbor keeps its value.
+    """
+    thickness = np.asarray(thickness, float)
+    foreground = thickness != 0
+    outside = _around(~foreground) > 0
+    interior = foreground & ~outside
+    number = _around(interior)
+    total = _around(np.where(interior, thickness, 0.0))
+    return np.where(foreground & outside & (number > 0), total / np.maximum(number, 1), thickness)
+
+
+def _around(values: np.ndarray) -> np.ndarray:
+    """Sum over the 3x3x3 voxels around each."""
+    total = values.astype(float)
+    for axis in range(3):
+        line = np.moveaxis(total, axis, 0)
+        summed = line.copy()
+        summed[1:] += line[:-1]
+        summed[:-1] += line[1:]
+        total = np.moveaxis(summed, 0, axis)
+    return total
+
+
+def _enough(step: tuple[int, int, int], largest: int, closed: bool) -> np.ndarray:
+    """For each squared radius: the least one with which the ball ``step`` away holds every voxel of the ball."""
+    return _enough_table(step, -(-largest // 256) * 256, closed)  # few sizes, so that tables are used again
+
+
+@lru_cache(maxsize=64)
+def _enough_table(step: tuple[int, int, int], largest: int, closed: bool) -> np.ndarray:
+    # Of the voxels that differ by signs and order, the one farthest from the neighbor has its coordinates in the
+    # order of the step's and points away from it: i >= j >= k >= 0 is all there is to look at.
+    reach = int(np.sqrt(largest)) + 1
+    i, j, k = np.ogrid[: reach + 1, : reach + 1, : reach + 1]
+    a, b, c = step
+    squares = i * i + j * j + k * k
+    reached = squares + 2 * (a * i + b * j + c * k) + a * a + b * b + c * c
+    chosen = (i >= j) & (j >= k) & (squares <= largest)
+    farthest = np.zeros(largest + 1, np.int32)
+    np.maximum.at(farthest, squares[chosen], reached[chosen])
+    farthest = np.maximum.accumulate(farthest)
+    if closed:
+        return farthest
+    # An open ball holds what is nearer than its radius.
+    return np.concatenate([[1], farthest[:-1] + 1]).astype(np.int32)
+
+
+@lru_cache(maxsize=64)
+def _symmetric(step: tuple[int, int, int]) -> np.ndarray:
+    """(n, 3): all steps that differ from this one by signs and order."""
+    signs = np.array(list(product((-1, 1), repeat=3)))
+    return np.unique(np.concatenate([signs * order for order in permutations(step)]), axis=0)
+
+
+def _paint(squared: np.ndarray, centers: np.ndarray, closed: bool) -> np.ndarray:
+    """Largest squared radius over the balls at ``centers`` that hold each voxel."""
+    radii = squared.ravel()[centers]
+    levels, rank = np.unique(radii, return_inverse=True)
+    reach = int(np.sqrt(levels[-1])) + 1
+    shape = tuple(n + 2 * reach for n in squared.shape)
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
+    place = np.stack(np.unravel_index(centers, squared.shape), axis=1) + reach
+    flat = place @ strides
+    order = np.argsort(rank, kind="stable")
+    flat, bounds = flat[order], np.searchsorted(rank[order], np.arange(len(levels) + 1))
+    dtype = np.uint16 if len(levels) < 1 << 16 else np.uint32
+    sheets = [np.zeros(int(np.prod(shape)), dtype) for _ in range(int(2 * reach + 1).bit_length())]
+    for level, value in enumerate(levels):
+        here = flat[bounds[level] : bounds[level + 1]]
+        for exponent, starts in _rows(int(value) + closed):
+            offsets = starts @ strides
+            batch = max(1, _BATCH // len(offsets))
+            for first in range(0, len(here), batch):
+                sheets[exponent][here[first : first + batch, None] + offsets] = level + 1
+    for exponent in range(len(sheets) - 1, 0, -1):
+        longer, shorter, half = sheets[exponent], sheets[exponent - 1], 1 << exponent - 1
+        np.maximum(shorter, longer, out=shorter)
+        np.maximum(shorter[half:], longer[:-half], out=shorter[half:])
+    inside = tuple(slice(reach, -reach) for _ in range(3))
+    table = np.concatenate([[0], levels]).astype(np.int32)
+    return table[sheets[0].reshape(shape)[inside]]
+
+
+def _rows(value: int) -> list[tuple[int, np.ndarray]]:
+    """Runs of 2^exponent voxels that cover the open ball of squared radius ``value``: (exponent, (n, 3) starts)."""
+    reach = int(np.sqrt(value)) + 1
+    dz, dy = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1), indexing="ij")
+    left = value - 1 - dz**2 - dy**2
+    dz, dy, left = dz[left >= 0], dy[left >= 0], left[left >= 0]
+    half = np.sqrt(left).astype(int)  # exact: far below 2^52
+    length = 2 * half + 1
+    exponent = np.frexp(length)[1] - 1
+    runs = []
+    for power in np.unique(exponent):
+        row = exponent == power
+        first = np.stack([dz[row], dy[row], -half[row]], axis=1)
+        last = first + np.stack([0 * half[row], 0 * half[row], length[row] - (1 << power)], axis=1)
+        runs.append((int(power), np.unique(np.concatenate([first, last]), axis=0)))
+    return runs
