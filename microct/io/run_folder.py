@@ -78,28 +78,22 @@ class RunFolder:
                 "use microct.segment first"
             )
         made = not folder.exists()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for parent in (folder.parent, *folder.parent.parents[:2]) if made else ():
-                safe_file.DISK.sync_folder(parent)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise StudyError(f"{folder}: expected a folder for the run, found a file") from error
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        _refuse_unless_ours(folder)
         run = cls(folder, study_text, {}, initial)
-        with run.lock():
+        try:
+            _make_folder(folder)
             _refuse_unless_ours(folder)
-            try:
-                run.about = run._write_start(study_text, initial)
-            except BaseException:
-                for name in (_RUN, _INITIAL, _STUDY, _LOCK):
-                    with suppress(OSError):
-                        safe_file.DISK.remove(folder / name)
-                if made:
-                    with suppress(OSError):
-                        safe_file.DISK.remove_folder(folder)
-                raise
+            with run.lock():
+                _refuse_unless_ours(folder)
+                try:
+                    run.about = run._write_start(study_text, initial)
+                except BaseException:
+                    _remove_start(folder)
+                    raise
+        except BaseException:
+            if made:
+                with suppress(OSError):
+                    safe_file.DISK.remove_folder(folder)  # succeeds only where it is empty
+            raise
         return run
 
     @classmethod
@@ -270,6 +264,24 @@ class RunFolder:
         }
         write_sealed(self.path / _RUN, about)
         return read_sealed(self.path / _RUN, SCHEMA)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in made:
+            safe_file.DISK.sync_folder(name.parent)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise StudyError(f"{folder}: expected a folder for the run, found a file") from error
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+def _remove_start(folder: Path) -> None:
+    for name in (_RUN, _INITIAL, _STUDY, _LOCK):
+        with suppress(OSError):
+            safe_file.DISK.remove(folder / name)
 
 
 def _refuse_unless_ours(folder: Path) -> None:

@@ -112,9 +112,9 @@ def inspect(h5: h5py.File, path: Path) -> None:
         _inspect_attributes(group, path, prefix or "/")
         for key in group:
             name = f"{prefix}/{key}"
-            link = group.get(key, getlink=True)
-            if not isinstance(link, h5py.HardLink):
-                raise InputError(f"{path}: {name} is a {type(link).__name__}; a file of microct holds its data itself")
+            if group.id.links.get_info(key.encode()).type != h5py.h5l.TYPE_HARD:
+                kind = type(group.get(key, getlink=True)).__name__
+                raise InputError(f"{path}: {name} is a {kind}; a file of microct holds its data itself")
             item = group[key]
             token = h5py.h5o.get_info(item.id).addr
             if token in seen:

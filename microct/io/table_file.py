@@ -36,15 +36,11 @@ def write_table(path: Path, table: Table) -> None:
         StorageError: the disk is full or not writable; the old files are as they were.
     """
     records = [_record(row, path) for row in table]
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(
-        [_exact(record[key]) if key in ("time_yr", "value") else record[key] for key in COLUMNS] for record in records
-    )
+    lines = [COLUMNS, *([_cell(record[key]) for key in COLUMNS] for record in records)]
+    text = "".join(",".join(line) + "\n" for line in lines)
     about = {"schema": SCHEMA, "microct": microct.__version__, "rows": len(records), "parameters": table.parameters}
     write_whole(path.with_suffix(".json"), (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
-    write_whole(path, text.getvalue().encode())
+    write_whole(path, text.encode())
     parquet = _as_parquet(records)
     if parquet is not None:
         write_whole(path.with_suffix(".parquet"), parquet)
@@ -92,8 +88,11 @@ def _record(row: Row, path: Path) -> dict[str, Any]:
     }
 
 
-def _exact(number: float | None) -> str:
-    return "" if number is None else repr(number)
+def _cell(value: float | str | None) -> str:
+    """Floats by ``repr``; texts quoted where they must be (the csv module leaves a lone carriage return bare)."""
+    if not isinstance(value, str):
+        return "" if value is None else repr(value)
+    return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\r\n') else value
 
 
 def _row(values: list[str], path: Path, line: int) -> Row:
@@ -117,8 +116,8 @@ def _parameters(path: Path) -> dict[str, str]:
     try:
         about = json.loads(read_whole(path, _MOST_BYTES).decode())
         schema, parameters = about["schema"], about["parameters"]
-        if not isinstance(parameters, dict):
-            raise TypeError("parameters must be a mapping")
+        if not isinstance(parameters, dict) or not isinstance(schema, int):
+            raise TypeError("expected a number as schema and a mapping as parameters")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not the parameters of a table ({error})") from error
     if schema > SCHEMA:

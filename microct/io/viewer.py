@@ -3,6 +3,8 @@
 Voxels are cells of a VTKHDF ImageData with time steps. Each change writes a new file beside the old one and renames
 it into place; frames that stay are copied as the packed chunks they are. The file is a function of its frames alone:
 however often a run was interrupted, the same frames give the same bytes. Layout: FORMAT.md.
+
+A lone frame has no time axis: VTK (9.3 to 9.7) takes a file of one step for a still one and reads nothing from four.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -143,9 +146,14 @@ def read_frame(path: Path, grid: Volume, time_yr: float, field: str) -> tuple[Fr
         cells = h5["VTKHDF/CellData"]
         if field not in cells:
             raise InputError(f"{path}: no field {field!r}; available: {', '.join(sorted(cells))}")
-        if cells[field].shape != (len(times), *grid.shape):
+        if cells[field].shape != _stored_shape(len(times), grid.shape):
             raise InputError(f"{path}: {field} is {cells[field].shape}, expected {(len(times), *grid.shape)}")
-        return found[index].info, np.asarray(cells[field][index])
+        return found[index].info, np.asarray(cells[field][index] if len(times) > 1 else cells[field][()])
+
+
+def _stored_shape(count: int, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Axes of a field on disk: (T, z, y, x), and (z, y, x) where there is one frame."""
+    return (count, *shape) if count > 1 else shape
 
 
 def _nearest(times: Sequence[float], wanted: float) -> int | None:
@@ -184,7 +192,7 @@ def _frames_of(h5: h5py.File, path: Path) -> list[_Frame]:
     steps, times = ours["step"][()], root["Steps/Values"][()]
     values = {name: root["FieldData"][name][()] for name in root["FieldData"]}
     lengths = {len(steps), len(times), int(root["Steps"].attrs["NSteps"]), *(len(value) for value in values.values())}
-    lengths |= {root["CellData"][name].shape[0] for name in root["CellData"]}
+    lengths |= {data.shape[0] if data.ndim == 4 else 1 for data in root["CellData"].values()}
     if len(lengths) != 1 or not len(steps) or np.any(np.diff(steps) <= 0) or not np.all(np.diff(times) > 0):
         raise InputError(f"{path}: its steps, times and fields do not fit one another; damaged")
     return [
@@ -209,8 +217,9 @@ def _write(path: Path, grid: Volume, study_text: str, old: h5py.File | None, fra
         _field_data(root, frames, file)
         cells = root.create_group("CellData")
         for name, dtype in dtypes.items():
-            chunk = (1, *chunk_shape(grid.shape, dtype.itemsize))
-            dataset = create_dataset(cells, name, (len(frames), *grid.shape), dtype, chunk)
+            shape = _stored_shape(len(frames), grid.shape)
+            chunk = (1,) * (len(shape) - 3) + chunk_shape(grid.shape, dtype.itemsize)
+            dataset = create_dataset(cells, name, shape, dtype, chunk)
             for place, frame in enumerate(frames):
                 if frame.fields is None:
                     assert old is not None
@@ -264,19 +273,25 @@ def _field_data(root: h5py.Group, frames: Sequence[_Frame], file: SafeFile) -> N
 
 
 def _pack(field: np.ndarray, dataset: h5py.Dataset, place: int, file: SafeFile) -> None:
-    step = dataset.chunks[1]
+    step = dataset.chunks[-3]
     for start in range(0, field.shape[0], step):
-        dataset[place, start : start + step] = field[start : start + step]
+        dataset[_at(dataset, place, slice(start, start + step))] = field[start : start + step]
         file.check()
+
+
+def _at(dataset: h5py.Dataset, place: int, *where: Any) -> tuple[Any, ...]:
+    """Index of ``where`` in frame ``place``."""
+    return (place, *where) if dataset.ndim == 4 else where
 
 
 def _copy_packed(old: h5py.Dataset, source: int, new: h5py.Dataset, place: int, path: Path, file: SafeFile) -> None:
     """Copy one frame's chunks as they lie on disk, neither unpacked nor packed again."""
-    if old.chunks != new.chunks or old.dtype != new.dtype or old.shape[1:] != new.shape[1:]:
-        raise InputError(f"{path}: {old.name} is {old.dtype} {old.shape[1:]}, expected {new.dtype} {new.shape[1:]}")
-    for corner in product(*(range(0, n, c) for n, c in zip(new.shape[1:], new.chunks[1:], strict=True))):
-        mask, packed = old.id.read_direct_chunk((source, *corner))
-        new.id.write_direct_chunk((place, *corner), packed, mask)
+    shape, chunks = new.shape[-3:], new.chunks[-3:]
+    if old.chunks is None or old.chunks[-3:] != chunks or old.dtype != new.dtype or old.shape[-3:] != shape:
+        raise InputError(f"{path}: {old.name} is {old.dtype} {old.shape[-3:]}, expected {new.dtype} {shape}")
+    for corner in product(*(range(0, n, c) for n, c in zip(shape, chunks, strict=True))):
+        mask, packed = old.id.read_direct_chunk(_at(old, source, *corner))
+        new.id.write_direct_chunk(_at(new, place, *corner), packed, mask)
         file.check()
 
 
