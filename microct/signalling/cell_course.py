@@ -17,10 +17,10 @@ from microct.signalling.demand import in_compartment
 from microct.signalling.estrogen import COURSES
 from microct.signalling.integration import STEPS_PER_YEAR, LifeCourse, Report, advance
 from microct.signalling.knock_outs import knocked_out
-from microct.signalling.marrow import fat_target
+from microct.signalling.marrow import fat_percent, fat_target
 from microct.signalling.parameters import CellParameters, checked
 from microct.signalling.patient import Patient
-from microct.signalling.state import CellState
+from microct.signalling.state import CellState, healthy_state
 from microct.status import StudyError
 
 Series = NDArray[np.float64]
@@ -143,19 +143,16 @@ def _reported_from_start(patient: Patient, p: CellParameters, last_step: int) ->
         constants = jax.tree.map(lambda value: jnp.asarray(value, jnp.float64), p)
         cells = _young_cells(patient.age_at_start_yr - run_in_yr, constants)
         for year in range(-run_in_yr, last_step // STEPS_PER_YEAR + 1):
-            first = jnp.asarray(year * STEPS_PER_YEAR, jnp.int64)
-            cells, report = advance(cells, first, life, constants)
+            cells, report = advance(cells, jnp.asarray(year, jnp.int64), life, constants)
             if year >= 0:
                 blocks.append(jax.tree.map(np.asarray, report))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)  # type: ignore[no-any-return]
 
 
-def _young_cells(age_yr: float, p: CellParameters) -> CellState:
+def _young_cells(age_yr: float, p: Any) -> CellState:
     """Healthy cells, with the marrow fat of that age."""
-    one, none = jnp.ones((), jnp.float64), jnp.zeros((), jnp.float64)
-    fat = fat_target(none, jnp.asarray(age_yr, jnp.float64), p) / p.fat_healthy
-    healthy = {field.name: one for field in dataclasses.fields(CellState)}
-    return CellState(**{**healthy, "marrow_fat": fat})
+    fat = fat_target(jnp.zeros_like(p.fat_healthy), jnp.asarray(age_yr, p.fat_healthy.dtype), p) / p.fat_healthy
+    return dataclasses.replace(healthy_state(), marrow_fat=fat)
 
 
 def _processor() -> jax.Device:
@@ -167,7 +164,7 @@ def _processor() -> jax.Device:
 
 def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
     cells, told = at.cells, at.signals
-    named: dict[str, Any] = {
+    named: dict[str, Any] = {  # Any: inside the scan these were JAX arrays, here they are NumPy's
         "E2": 1 - at.surroundings.estrogen_deficit,
         "RANKL": told.rankl,
         "OPG": told.opg,
@@ -178,7 +175,7 @@ def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
         "Oc": cells.osteoclasts,
         "Ob": cells.osteoblasts,
         "Ot": cells.osteocytes,
-        "M.Fat": 100 * p.fat_healthy * cells.marrow_fat,
+        "M.Fat": fat_percent(cells, p),
     }
     return CellCourse(
         times_yr=times,

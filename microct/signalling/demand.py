@@ -15,14 +15,23 @@ from microct.signalling.state import CellState
 COMPARTMENTS = ("trabecular", "cortical")
 
 
-@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Demand:
     """The three numbers by which the cells act on bone; each finished BMU leaves wall thickness - erosion depth."""
 
-    activation_frequency_per_yr: jax.Array | float
-    erosion_depth_um: jax.Array | float
-    wall_thickness_um: jax.Array | float
+    activation_frequency_per_yr: float
+    erosion_depth_um: float
+    wall_thickness_um: float
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class DemandSeries:
+    """`Demand` on the device: scalars, or arrays of one shape over patients or times."""
+
+    activation_frequency_per_yr: jax.Array
+    erosion_depth_um: jax.Array
+    wall_thickness_um: jax.Array
 
 
 def in_compartment(p: CellParameters, compartment: str) -> CellParameters:
@@ -45,9 +54,9 @@ def in_compartment(p: CellParameters, compartment: str) -> CellParameters:
     )
 
 
-def demand(cells: CellState, s: Signals, p: CellParameters) -> Demand:
+def demand(cells: CellState, s: Signals, p: CellParameters) -> DemandSeries:
     """Births follow fusion; depth follows osteoclast life; the wall follows supply, Wnt and life of osteoblasts."""
-    return Demand(
+    return DemandSeries(
         activation_frequency_per_yr=p.activation_frequency_per_yr * s.fusion * cells.precursors,
         erosion_depth_um=p.erosion_depth_um * s.osteoclast_life**p.erosion_exponent,
         wall_thickness_um=p.wall_thickness_um * (s.osteogenic_share * s.wnt * s.osteoblast_life) ** p.wall_exponent,

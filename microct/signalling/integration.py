@@ -2,26 +2,26 @@
 
 The grid hangs on the study clock: step n is n / 732 years after the start, whatever was asked for. A year is one
 compiled block, and a longer course runs more of the same blocks, so that a number never depends on how far or how
-often the course was sampled. Everything that is reported is computed inside the scan, one step at a time, for the
-same reason: an array of another length may be rounded differently.
+often the course was sampled. Everything that is reported is computed for whole years, for the same reason: in an
+array of another length the same number may be rounded differently.
 
-Double precision: marrow fat and osteocytes move by 1e-5 in a step, and single precision, which resolves 6e-8, stalls
-about 1e-4 before they arrive.
+The step takes the precision of what it is given, and moves healthy cells by not one bit in either. `course` uses
+double precision: against an independent solution it errs by 1e-9, single precision by 2e-5 (osteocytes move by 1e-5
+in a step, of which single precision keeps two digits), and on a processor both take the same time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
-from microct.signalling.demand import Demand, demand
+from microct.signalling.demand import DemandSeries, demand
 from microct.signalling.estrogen import estrogen_deficit
 from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
 from microct.signalling.rates import Signals, Surroundings, rates, signals
-from microct.signalling.state import CellState
+from microct.signalling.state import CellState, pack, unpacked
 
 STEPS_PER_YEAR = 732  # 0.499 day; 61 steps a month
 STEP_D = DAYS_PER_YEAR / STEPS_PER_YEAR
@@ -48,7 +48,7 @@ class Report:
 
     cells: CellState
     signals: Signals
-    demand: Demand
+    demand: DemandSeries
     surroundings: Surroundings
 
 
@@ -59,53 +59,47 @@ def surroundings(step: jax.Array, life: LifeCourse, p: CellParameters) -> Surrou
     return Surroundings(estrogen_deficit=deficit, age_yr=life.age_at_start_yr + time_yr)
 
 
-def runge_kutta(cells: CellState, step: jax.Array, life: LifeCourse, p: CellParameters) -> CellState:
-    """The cells one step later; not moved by a bit where every rate is zero.
+def runge_kutta(packed: jax.Array, step: jax.Array, life: LifeCourse, p: CellParameters) -> jax.Array:
+    """The cells one step later, packed as one array; not moved by a bit where every rate is zero.
 
-    The stages are a loop, not four copies: the compiler then needs seconds less.
+    The stages are a loop, not four copies, and the cells one array, not thirteen: the compiler and the processor
+    then need a quarter of the time.
     """
 
-    def plus(by: jax.Array | float, slope: CellState, to: CellState) -> CellState:
-        return jax.tree.map(lambda x, dx: x + by * dx, to, slope)
-
-    def stage(so_far: tuple[CellState, CellState], place: jax.Array) -> tuple[tuple[CellState, CellState], None]:
-        total, slope = so_far
+    def stage(so_far: tuple[jax.Array, jax.Array], place: jax.Array) -> tuple[tuple[jax.Array, jax.Array], None]:
+        mean_slope, slope = so_far
         into, weight = place
-        at = plus(STEP_D * into, slope, cells)
-        slope = rates(at, surroundings(step + into, life, p), p)
-        return (plus(weight, slope, total), slope), None
+        at = unpacked(packed + STEP_D * into * slope)
+        slope = pack(rates(at, surroundings(step + into, life, p), p))
+        return (mean_slope + weight * slope, slope), None
 
-    rest = jax.tree.map(jnp.zeros_like, cells)
-    (mean_slope, _), _ = jax.lax.scan(stage, (rest, rest), jnp.asarray(_STAGES, dtype=cells.th17.dtype))
-    return plus(STEP_D, mean_slope, cells)
+    rest = jnp.zeros_like(packed)
+    (mean_slope, _), _ = jax.lax.scan(stage, (rest, rest), jnp.asarray(_STAGES, dtype=packed.dtype))
+    return packed + STEP_D * mean_slope
 
 
-@partial(jax.jit, static_argnames="steps")
-def advance(
-    cells: CellState,
-    first_step: jax.Array,
-    life: LifeCourse,
-    p: CellParameters,
-    *,
-    steps: int = STEPS_PER_YEAR,
-) -> tuple[CellState, Report]:
-    """A block of steps.
+@jax.jit
+def advance(cells: CellState, year: jax.Array, life: LifeCourse, p: CellParameters) -> tuple[CellState, Report]:
+    """One year of the cells.
 
     Args:
-        cells: the cells at ``first_step``.
-        first_step: steps since the start of the study; negative before it.
+        cells: the cells at the beginning of the year.
+        year: years since the start of the study, a whole number; negative before it.
         life: age, menopause and estrogen course on the study clock.
         p: constants of the model.
-        steps: length of the block.
 
     Returns:
-        The cells after the block, and the report at the beginning of each step (leading axis ``steps``).
+        The cells a year later, and the report at the beginning of each step (leading axis `STEPS_PER_YEAR`).
     """
+    steps = year * STEPS_PER_YEAR + jnp.arange(STEPS_PER_YEAR)
 
-    def one(cells: CellState, step: jax.Array) -> tuple[CellState, Report]:
-        around = surroundings(step, life, p)
-        told = signals(cells, around, p)
-        report = Report(cells=cells, signals=told, demand=demand(cells, told, p), surroundings=around)
-        return runge_kutta(cells, step, life, p), report
+    def one(packed: jax.Array, step: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return runge_kutta(packed, step, life, p), packed
 
-    return jax.lax.scan(one, cells, first_step + jnp.arange(steps))
+    def report(packed: jax.Array, step: jax.Array) -> Report:
+        at, around = unpacked(packed), surroundings(step, life, p)
+        told = signals(at, around, p)
+        return Report(cells=at, signals=told, demand=demand(at, told, p), surroundings=around)
+
+    end, course = jax.lax.scan(one, pack(cells), steps)
+    return unpacked(end), jax.vmap(report)(course, steps)

@@ -15,12 +15,7 @@ _SILENCED: dict[str, tuple[str, ...]] = {
     "macrophages": ("macrophage_gain", "macrophage_tnf_gain"),
     "b_cells": ("b_cell_gain", "b_cell_rankl_gain", "opg_b_cell_loss"),
     "neutrophils": ("neutrophil_gain",),
-    "osteocytes": (
-        "osteocyte_death_per_yr",
-        "osteocyte_rankl_gain",
-        "osteocyte_rankl_apoptosis",
-        "osteocyte_rankl_vacancy",
-    ),
+    "osteocytes": ("osteocyte_death_per_yr", "osteocyte_apoptosis_gain", "osteocyte_rankl_gain"),
     "sclerostin": ("sclerostin_gain", "sclerostin_per_yr"),
     "marrow_fat": ("fat_deficit_gain", "fat_per_yr"),
     "osteoclast_lifespan": ("osteoclast_life_gain",),

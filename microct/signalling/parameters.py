@@ -22,6 +22,7 @@ FASTEST_D = 2.0  # a time constant below four steps of the integrator would not 
 
 ASSUMED = "unverified: assumption of this model"
 CALIBRATED = "fitted: prototype calibration to menopause and denosumab targets"
+BALANCED = "fitted here: midway between erosion 46.9 and wall 49.1, Eriksen 1999"
 REFITTED = "fitted here: Eriksen 1999 at +2 yr, late balance of -3 to -5 um"
 
 
@@ -48,7 +49,7 @@ def _constant(
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class CellParameters:
-    """Constants of the cell model; the defaults are the untreated woman. See `parameter_table` for units and sources."""
+    """Constants of the cell model; the defaults are the untreated woman; units and sources: `parameter_table`."""
 
     # switches: 1 on, 0 off
     estrogen_response: float = _constant(1.0, "1", "switch: 0 holds estrogen at its healthy level", "by definition")
@@ -62,19 +63,25 @@ class CellParameters:
         0.55, "yr", "width of that fall", "Randolph 2011: begins -2 yr, stable +2 yr", fitted=True
     )
     late_fall: float = _constant(0.097, "1", "second fall of estradiol", "Sowers 2008: to 14.8 pg/mL", verified=True)
-    late_fall_time_yr: float = _constant(7.0, "yr", "time of the second fall", "Sowers 2008: +6 to +8 yr", verified=True)
+    late_fall_time_yr: float = _constant(
+        7.0, "yr", "time of the second fall", "Sowers 2008: +6 to +8 yr", verified=True
+    )
     late_fall_width_yr: float = _constant(0.5, "yr", "width of the second fall", "Sowers 2008", fitted=True)
     surgical_floor: float = _constant(0.10, "1", "estrogen that remains without ovaries")
     surgical_decay_yr: float = _constant(0.02, "yr", "time constant of the fall after surgery")
 
     # immune cells
     immune_time_d: float = _constant(60.0, "day", "time constant of every immune population")
-    th17_gain: float = _constant(0.9, "1", "Th17 for each unit of estrogen deficit", "IL-17 x1.5 (PM cohort)", fitted=True)
+    th17_gain: float = _constant(
+        0.9, "1", "Th17 for each unit of estrogen deficit", "IL-17 x1.5 (PM cohort)", fitted=True
+    )
     treg_loss: float = _constant(0.4, "1", "Treg suppressive function lost for each unit of estrogen deficit")
-    macrophage_gain: float = _constant(0.5, "1", "M1 macrophages for each unit of estrogen deficit", CALIBRATED, fitted=True)
+    macrophage_gain: float = _constant(0.5, "1", "M1 macrophages for each unit of estrogen deficit")
     macrophage_tnf_gain: float = _constant(0.2, "1", "M1 macrophages for each fold of TNF-alpha")
     neutrophil_gain: float = _constant(0.6, "1", "neutrophils and mast cells for each unit of estrogen deficit")
-    b_cell_gain: float = _constant(0.6, "1", "B lineage for each fold of osteocyte RANKL", "form: Fujiwara 2016", fitted=True)
+    b_cell_gain: float = _constant(
+        0.6, "1", "B lineage for each fold of osteocyte RANKL", "unverified size; direction: Fujiwara 2016"
+    )
     tnf_from_t_cells: float = _constant(0.5, "1", "share of TNF-alpha that T cells make")
     il6_from_neutrophils: float = _constant(0.4, "1", "share of IL-6 that neutrophils and mast cells make")
     il6_from_macrophages: float = _constant(0.3, "1", "share of IL-6 that macrophages make; the rest follows IL-17")
@@ -82,16 +89,20 @@ class CellParameters:
     # osteocytes
     osteocyte_renewal_per_yr: float = _constant(0.1, "1/yr", "renewal of osteocytes by turnover of bone")
     osteocyte_death_per_yr: float = _constant(0.008, "1/yr", "death of osteocytes, counted as ageing")
-    osteocyte_apoptosis_gain: float = _constant(3.0, "1", "fold rise of osteocyte death for each unit of estrogen deficit")
+    osteocyte_apoptosis_gain: float = _constant(
+        3.0, "1", "fold rise of osteocyte death for each unit of estrogen deficit"
+    )
     osteocyte_rankl_gain: float = _constant(
         0.8652284798014123, "1", "osteocyte RANKL for each unit of estrogen deficit", CALIBRATED, fitted=True
     )
     osteocyte_rankl_apoptosis: float = _constant(0.08, "1", "osteocyte RANKL for each fold of osteocyte apoptosis")
     osteocyte_rankl_vacancy: float = _constant(0.6, "1", "osteocyte RANKL for each share of osteocytes lost")
     sclerostin_gain: float = _constant(
-        0.5, "1", "sclerostin for each unit of estrogen deficit", "direction: Modder 2011", fitted=True
+        0.5, "1", "sclerostin for each unit of estrogen deficit", "unverified size; direction: Modder 2011"
     )
-    sclerostin_per_yr: float = _constant(0.006, "1/yr", "rise of sclerostin from age 45 on", "direction: Modder 2011", fitted=True)
+    sclerostin_per_yr: float = _constant(
+        0.006, "1/yr", "rise of sclerostin from age 45 on", "unverified size; direction: Modder 2011"
+    )
 
     # marrow
     fat_healthy: float = _constant(0.35, "1", "marrow fat of the healthy reference adult, about 45 yr")
@@ -104,11 +115,19 @@ class CellParameters:
     fat_time_yr: float = _constant(3.0, "yr", "time constant of marrow fat")
 
     # RANKL, OPG, RANK
-    weight_osteocyte: float = _constant(0.55, "1", "share of RANKL from osteocytes", "direction: Fujiwara 2016")
+    weight_osteocyte: float = _constant(
+        0.55, "1", "share of RANKL from osteocytes", "unverified size; direction: Fujiwara 2016"
+    )
     weight_stromal: float = _constant(0.30, "1", "share of RANKL from stromal cells and osteoblasts")
-    weight_b_cell: float = _constant(0.15, "1", "share of RANKL from B lineage; 0 in cortex", "direction: Onal 2012")
+    weight_b_cell: float = _constant(
+        0.15, "1", "share of RANKL from B lineage; 0 in cortex", "unverified size; direction: Onal 2012"
+    )
     stromal_rankl_gain: float = _constant(
-        1.9363829632731697, "1", "stromal RANKL for each unit of deficit", "Eghbali-Fatourechi 2003: x2 to 3", fitted=True
+        1.9363829632731697,
+        "1",
+        "stromal RANKL for each unit of deficit",
+        "Eghbali-Fatourechi 2003: x2 to 3",
+        fitted=True,
     )
     stromal_rankl_il17: float = _constant(0.2, "1", "stromal RANKL for each fold of IL-17")
     stromal_rankl_tnf: float = _constant(0.2, "1", "stromal RANKL for each fold of TNF-alpha")
@@ -117,14 +136,19 @@ class CellParameters:
     pth_per_yr: float = _constant(0.010, "1/yr", "rise of PTH from age 45 on")
     ageing_onset_yr: float = _constant(45.0, "yr", "age from which PTH and sclerostin rise")
     b_cell_rankl_gain: float = _constant(
-        1.0, "1", "RANKL of each B cell for each unit of deficit", "Eghbali-Fatourechi 2003: x2 to 3", fitted=True
+        1.0,
+        "1",
+        "RANKL of each B cell for each unit of deficit",
+        "unverified size; direction: Eghbali-Fatourechi 2003, x2 to 3",
     )
     opg_weight_stromal: float = _constant(0.6, "1", "share of OPG from stromal cells")
-    opg_weight_b_cell: float = _constant(0.4, "1", "share of OPG from B lineage; 0 in cortex", "64 % in mice: Li 2007")
-    opg_stromal_loss: float = _constant(0.25, "1", "stromal OPG lost for each unit of estrogen deficit", CALIBRATED, fitted=True)
+    opg_weight_b_cell: float = _constant(
+        0.4, "1", "share of OPG from B lineage; 0 in cortex", "unverified size; 64 % in mice: Li 2007"
+    )
+    opg_stromal_loss: float = _constant(0.25, "1", "stromal OPG lost for each unit of estrogen deficit")
     opg_b_cell_loss: float = _constant(0.2, "1", "OPG of each B cell lost for each unit of estrogen deficit")
     opg_b_cell_exponent: float = _constant(0.3, "1", "exponent of B-lineage number in its OPG")
-    opg_affinity: float = _constant(4.0, "1", "OPG in the competition for RANKL", "form: Pivonka 2008")
+    opg_affinity: float = _constant(4.0, "1", "OPG in the competition for RANKL", "unverified size; form: Pivonka 2008")
     fusion_exponent: float = _constant(
         0.36303870126243837, "1", "steepness of fusion over RANK occupancy", CALIBRATED, fitted=True
     )
@@ -137,16 +161,26 @@ class CellParameters:
     precursor_death_per_d: float = _constant(
         0.0005723445948929931, "1/day", "precursors that die in a day", CALIBRATED, fitted=True
     )
-    influx_rankl: float = _constant(0.4783005960731261, "1", "precursor influx for each fold of RANKL/OPG", CALIBRATED, fitted=True)
-    influx_tnf: float = _constant(0.07357588830673947, "1", "precursor influx for each fold of TNF-alpha", CALIBRATED, fitted=True)
-    influx_il17: float = _constant(0.1516326650285237, "1", "precursor influx for each fold of IL-17", CALIBRATED, fitted=True)
-    influx_il6: float = _constant(0.07278367920402827, "1", "precursor influx for each fold of IL-6", CALIBRATED, fitted=True)
+    influx_rankl: float = _constant(
+        0.4783005960731261, "1", "precursor influx for each fold of RANKL/OPG", CALIBRATED, fitted=True
+    )
+    influx_tnf: float = _constant(
+        0.07357588830673947, "1", "precursor influx for each fold of TNF-alpha", CALIBRATED, fitted=True
+    )
+    influx_il17: float = _constant(
+        0.1516326650285237, "1", "precursor influx for each fold of IL-17", CALIBRATED, fitted=True
+    )
+    influx_il6: float = _constant(
+        0.07278367920402827, "1", "precursor influx for each fold of IL-6", CALIBRATED, fitted=True
+    )
     osteoclast_life_d: float = _constant(12.5, "day", "life of an osteoclast", "unverified: Manolagas")
     osteoclast_life_basal: float = _constant(0.35, "1", "share of osteoclast life that needs no RANKL")
     osteoclast_life_gain: float = _constant(
-        0.34, "1", "longer osteoclast life for each unit of fresh deficit", REFITTED, fitted=True
+        0.30606040200800605, "1", "longer osteoclast life for each unit of fresh deficit", CALIBRATED, fitted=True
     )
-    osteoclast_memory_yr: float = _constant(9.0, "yr", "time over which osteoclasts get used to the deficit", REFITTED, fitted=True)
+    osteoclast_memory_yr: float = _constant(
+        6.0, "yr", "time over which osteoclasts get used to the deficit", REFITTED, fitted=True
+    )
 
     # osteoblast lineage
     coupling_time_d: float = _constant(30.0, "day", "delay from osteoclasts to osteoblast precursors")
@@ -166,15 +200,13 @@ class CellParameters:
     activation_frequency_per_yr: float = _constant(
         0.13, "1/yr", "healthy activation frequency, trabecular", "Recker 2004", verified=True
     )
-    erosion_depth_um: float = _constant(46.9, "um", "healthy erosion depth, trabecular", "Eriksen 1999", verified=True)
-    wall_thickness_um: float = _constant(
-        46.9, "um", "healthy wall thickness, trabecular", "set equal to erosion depth (Lips: 49.7 +- 8.7)"
-    )
+    erosion_depth_um: float = _constant(48.0, "um", "healthy erosion depth, trabecular", BALANCED, fitted=True)
+    wall_thickness_um: float = _constant(48.0, "um", "healthy wall thickness, trabecular", BALANCED, fitted=True)
     erosion_exponent: float = _constant(
         0.46003283601000133, "1", "erosion depth from osteoclast life", CALIBRATED, fitted=True
     )
     wall_exponent: float = _constant(
-        0.032, "1", "wall thickness from osteogenic share, Wnt, osteoblast life", REFITTED, fitted=True
+        0.06, "1", "wall thickness from osteogenic share, Wnt, osteoblast life", REFITTED, fitted=True
     )
     cortical_activation_frequency_per_yr: float = _constant(
         0.93, "1/yr", "healthy activation frequency, osteons", "Agerbaek 1991 (reference unit in doubt)", verified=True
@@ -204,6 +236,7 @@ def parameter_table(parameters: CellParameters | None = None) -> tuple[Constant,
 _SHARES = (
     "treg_loss", "opg_stromal_loss", "opg_b_cell_loss", "osteoclast_life_gain", "osteoclast_life_basal",
     "tnf_from_t_cells", "surgical_floor", "fat_healthy", "fat_young", "fat_deficit_gain",
+    "influx_rankl",
 )  # fmt: skip
 _SWITCHES = ("estrogen_response", "ageing_response")
 _POSITIVE = (
@@ -233,8 +266,6 @@ def checked(parameters: CellParameters) -> CellParameters:
             raise StudyError(f"{name} must be at least {FASTEST_D:g} day, got {value:g} (usual: {_usual(name):g})")
     together = {
         "menopause_fall + late_fall": parameters.menopause_fall + parameters.late_fall,
-        "influx_rankl + influx_tnf + influx_il17 + influx_il6": parameters.influx_rankl
-        + parameters.influx_tnf + parameters.influx_il17 + parameters.influx_il6,
         "il6_from_neutrophils + il6_from_macrophages": parameters.il6_from_neutrophils
         + parameters.il6_from_macrophages,
     }  # fmt: skip

@@ -21,9 +21,7 @@ def stromal_rankl(
     deficit: jax.Array, il17: jax.Array, tnf: jax.Array, il6: jax.Array, pth_fold: jax.Array, p: CellParameters
 ) -> jax.Array:
     """RANKL of stromal cells and osteoblasts (x2 to 3 early after menopause: Eghbali-Fatourechi 2003)."""
-    inflammation = (
-        p.stromal_rankl_il17 * (il17 - 1) + p.stromal_rankl_tnf * (tnf - 1) + p.stromal_rankl_il6 * (il6 - 1)
-    )
+    inflammation = p.stromal_rankl_il17 * (il17 - 1) + p.stromal_rankl_tnf * (tnf - 1) + p.stromal_rankl_il6 * (il6 - 1)
     return (1 + p.stromal_rankl_gain * deficit) * (1 + inflammation + p.stromal_rankl_pth * (pth_fold - 1))
 
 
@@ -34,9 +32,7 @@ def b_cell_rankl(cells: CellState, deficit: jax.Array, p: CellParameters) -> jax
 
 def rankl(osteocyte: jax.Array, stromal: jax.Array, b_cell: jax.Array, p: CellParameters) -> jax.Array:
     """RANKL of all sources."""
-    excess = (
-        p.weight_osteocyte * (osteocyte - 1) + p.weight_stromal * (stromal - 1) + p.weight_b_cell * (b_cell - 1)
-    )
+    excess = p.weight_osteocyte * (osteocyte - 1) + p.weight_stromal * (stromal - 1) + p.weight_b_cell * (b_cell - 1)
     return 1 + excess / (p.weight_osteocyte + p.weight_stromal + p.weight_b_cell)
 
 

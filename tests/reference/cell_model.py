@@ -6,6 +6,8 @@ of writing a formula with it, so that a slip in either shows.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.integrate import solve_ivp
 
@@ -35,16 +37,14 @@ def algebra(x: np.ndarray, e: float, age: float, ageing: bool) -> dict[str, floa
     ocy = x[5]
     apoptosis = 1 + 3 * d
     r_o = 1 + 0.8652284798014123 * d + 0.08 * (apoptosis - 1) + 0.6 * (1 - ocy)
-    r_m = (1 + 1.9363829632731697 * d) * (
-        1 + 0.2 * (il17 - 1) + 0.2 * (tnf - 1) + 0.1 * (il6 - 1) + 0.4 * (pth - 1)
-    )
+    r_m = (1 + 1.9363829632731697 * d) * (1 + 0.2 * (il17 - 1) + 0.2 * (tnf - 1) + 0.1 * (il6 - 1) + 0.4 * (pth - 1))
     r_b = bl * (1 + d)
     r = 0.55 * r_o + 0.30 * r_m + 0.15 * r_b
     opg = 0.6 * (1 - 0.25 * d) + 0.4 * (1 - 0.2 * d) * bl**0.3
     u = r * 5 / (1 + 4 * opg)
     un = u**0.36303870126243837
     f = un * (1 + 1.1036385963946151) / (un + 1.1036385963946151)
-    life_c = min(1.0, 0.35 + 0.65 * u) / (1 - 0.34 * d * q)
+    life_c = min(1.0, 0.35 + 0.65 * u) / (1 - 0.30606040200800605 * d * q)
     s = (1 - fat) / 0.65
     wnt = scl**-0.35 / (1 + 0.05 * (tnf - 1))
     life_b = 1 / (1 + 0.4560850378047065 * d + 0.08 * (tnf - 1))
@@ -80,7 +80,7 @@ def slope(x: np.ndarray, e: float, age: float, ageing: bool) -> np.ndarray:
             (fat_wanted - fat) / (3 * YEAR),
             (kd + dp) * drive - kd * a["f"] * p - dp * p,
             (a["f"] * p - c / a["life_c"]) / 12.5,
-            (e - q) / (9 * YEAR),
+            (e - q) / (6 * YEAR),
             (c - xf) / 30,
             (a["s"] ** 0.2580094505484866 * a["wnt"] * xf - bp) / 25,
             (bp - b / a["life_b"]) / 60,
@@ -102,7 +102,7 @@ def cell_course(
     # Pieces between the points where the right hand side has a corner: age 45, the operation.
     corners = sorted({begin, *[t for t in (45 - age_at_start, menopause) if begin < t < times_yr[-1]], times_yr[-1]})
     columns = []
-    for first, last in zip(corners, corners[1:], strict=False):
+    for first, last in pairwise(corners):
         wanted = times_yr[(times_yr >= first) & ((times_yr < last) | (last == corners[-1]))]
         piece = solve_ivp(
             right, (first * YEAR, last * YEAR), x, method="DOP853", rtol=1e-9, atol=1e-11, max_step=30.0,
@@ -117,10 +117,19 @@ def cell_course(
         rows.append(
             {
                 "Ac.f": 0.13 * a["f"] * x[7],
-                "E.De": 46.9 * a["life_c"] ** 0.46003283601000133,
-                "W.Th": 46.9 * (a["s"] * a["wnt"] * a["life_b"]) ** 0.032,
-                "E2": 1 - a["d"], "RANKL": a["r"], "OPG": a["opg"], "Scl": a["scl"], "IL-17": a["il17"],
-                "TNF-a": a["tnf"], "IL-6": a["il6"], "Oc": x[8], "Ob": x[12], "Ot": x[5], "M.Fat": 100 * x[6],
-            }  # fmt: skip
+                "E.De": 48.0 * a["life_c"] ** 0.46003283601000133,
+                "W.Th": 48.0 * (a["s"] * a["wnt"] * a["life_b"]) ** 0.06,
+                "E2": 1 - a["d"],
+                "RANKL": a["r"],
+                "OPG": a["opg"],
+                "Scl": a["scl"],
+                "IL-17": a["il17"],
+                "TNF-a": a["tnf"],
+                "IL-6": a["il6"],
+                "Oc": x[8],
+                "Ob": x[12],
+                "Ot": x[5],
+                "M.Fat": 100 * x[6],
+            }
         )
     return {symbol: np.array([row[symbol] for row in rows]) for symbol in rows[0]}
