@@ -162,6 +162,8 @@ def _page_count(path: Path) -> int:
         while offset:
             if offset in seen or len(seen) >= MAX_PAGES:
                 raise refusal(name, "pages", f"a chain of at most {MAX_PAGES} that ends", "one that does not")
+            if offset > size:
+                raise refusal(name, f"page {len(seen) + 1}", "an offset within the file", offset)
             seen.add(offset)
             stream.seek(offset)
             entries = _unpacked(stream, order + count_form)
@@ -170,8 +172,6 @@ def _page_count(path: Path) -> int:
                 raise refusal(name, f"page {len(seen)}", "1 to 4096 tags within the file", f"{entries} at {offset}")
             stream.seek(after)
             offset = _unpacked(stream, order + offset_form)
-            if offset < 0 or offset > size:
-                raise refusal(name, f"page {len(seen) + 1}", "an offset within the file", offset)
     if not seen:
         raise refusal(name, "pages", "at least one", 0)
     return len(seen)

@@ -410,6 +410,13 @@ def tiff_page_offset_outside(folder: Path) -> Path:
 
 
 @case
+def tiff_big_offset_beyond_64_bits(folder: Path) -> Path:
+    data = bytearray(tiff(1, bigtiff=True))
+    struct.pack_into("<Q", data, 8, 2**64 - 2)
+    return put(folder, "scan.tif", bytes(data))
+
+
+@case
 def tiff_deflate_bomb(folder: Path) -> Path:
     bomb = zlib.compress(bytes(50_000_000))
     data = tiff(1, compression="zlib")

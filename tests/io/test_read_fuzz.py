@@ -146,11 +146,11 @@ def test_many_mutants(name: str, changes: list, cut: float | None, size: float |
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SEEDS)
 def test_every_byte_of_every_header(name: str) -> None:
-    """Each of the first 700 bytes set to five telling values, and each bit flipped."""
+    """Each of the first 400 bytes set to five telling values, and its lowest and highest bit flipped."""
     seed = SEEDS[name]
     outcomes = set()
-    for position in range(min(len(seed), 700)):
-        for value in {0, 0x20, 0x2D, 0x7F, 0xFF, *(seed[position] ^ (1 << bit) for bit in range(8))}:
+    for position in range(min(len(seed), 400)):
+        for value in {0, 0x20, 0x2D, 0x7F, 0xFF, seed[position] ^ 1, seed[position] ^ 0x80}:
             changed = bytearray(seed)
             changed[position] = value
             outcomes.add(survives(name, bytes(changed), 20.0))
