@@ -21,7 +21,7 @@ from microct.status import InputError, InternalError
 NUMBERS = st.sampled_from(["?", "u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8", ">i4", ">f8"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(hnp.arrays(NUMBERS, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)))
 def test_any_array_of_numbers_comes_back(tmp_path_factory, array):
     folder = tmp_path_factory.mktemp("ckpt")

@@ -123,7 +123,7 @@ def test_every_prefix_and_every_torn_write(tmp_path, monkeypatch, work, newest):
     assert len(calls) > 60
 
 
-@pytest.mark.parametrize("count", [150, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(5000, marks=pytest.mark.slow)])
 @PROTOCOLS
 def test_loss_of_power(tmp_path, monkeypatch, work, newest, count):
     judge = Judge(newest)

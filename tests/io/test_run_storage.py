@@ -65,7 +65,7 @@ def rewind_0(run):
         pytest.param((*CHANGES, "remove"), errno.EROFS, True, id="read-only"),
     ],
 )
-@pytest.mark.parametrize("stride", [7, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [13, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("work", [save_20, append_20, table_20, rewind_0])
 def test_failure_at_every_call(tmp_path, monkeypatch, work, kinds, code, forever, stride):
     run = new_run(tmp_path / "run")

@@ -27,7 +27,7 @@ ROWS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(ROWS, max_size=6), st.dictionaries(TEXT, TEXT, max_size=3))
 def test_table_comes_back_exactly(tmp_path_factory, rows, parameters):
     path = tmp_path_factory.mktemp("table") / "table.csv"
