@@ -323,7 +323,7 @@ def _about_run(folder: Path) -> list[tuple[str, str]]:
     times = table.times_yr
     rows = [
         ("run", str(folder)),
-        ("years", f"{times[0]:g} to {times[-1]:g}, {len(times)} times" if times else "none yet"),
+        ("years", f"{times[0]:.2f} to {times[-1]:.2f}, {len(times)} times" if times else "none yet"),
     ]
     for symbol in table.symbols:
         first, last = table.series(symbol)[0], table.series(symbol)[-1]
