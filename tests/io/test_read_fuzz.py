@@ -86,7 +86,7 @@ def survives(name: str, data: bytes, voxel_size_um: float | None) -> str:
     """Read ``data`` as a file of this name; what came of it. Any other exception than ours fails the test."""
     path = SCRATCH / f"mutant-{name}"
     path.write_bytes(data)
-    start = time.monotonic()
+    start = time.process_time()
     try:
         volume = read(path, voxel_size_um)
     except MicroctError as error:
@@ -106,7 +106,7 @@ def survives(name: str, data: bytes, voxel_size_um: float | None) -> str:
         assert all(text.isprintable() for pair in describe(path) for text in pair)
     except MicroctError:
         assert outcome == "refused"
-    assert time.monotonic() - start < LIMIT_S
+    assert time.process_time() - start < LIMIT_S
     return outcome
 
 

