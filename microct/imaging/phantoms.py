@@ -147,7 +147,7 @@ def from_distance(
     return fraction_volume(share, spacing, name)
 
 
-def plane_coverage(distance: np.ndarray, normal: Sequence[float]) -> np.ndarray:
+def plane_coverage(distance: np.ndarray | float, normal: Sequence[float]) -> np.ndarray:
     """Share of a unit cube that lies where ``normal . x < distance``, exact; x from the cube's center.
 
     Args:

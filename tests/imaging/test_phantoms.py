@@ -62,26 +62,26 @@ def test_plates_and_lattice() -> None:
 
 
 def test_gaussian_random_field_is_the_same_bone_at_any_voxel_size() -> None:
-    fine = phantoms.gaussian_random_field(0.3, 0.8, 1.6, 20, seed=5)
-    coarse = phantoms.gaussian_random_field(0.3, 0.8, 1.6, 40, seed=5)
-    means = (fine.values / 255.0).reshape(40, 2, 40, 2, 40, 2).mean(axis=(1, 3, 5))
+    fine = phantoms.gaussian_random_field(0.3, 0.8, 1.2, 20, seed=5, waves=48)
+    coarse = phantoms.gaussian_random_field(0.3, 0.8, 1.2, 40, seed=5, waves=48)
+    means = (fine.values / 255.0).reshape(30, 2, 30, 2, 30, 2).mean(axis=(1, 3, 5))
     assert np.abs(coarse.values / 255.0 - means).max() < 0.15  # the surface bends within a voxel of 40 um
     assert np.abs(coarse.values / 255.0 - means).mean() < 0.002
-    other = phantoms.gaussian_random_field(0.3, 0.8, 1.6, 40, seed=6)
+    other = phantoms.gaussian_random_field(0.3, 0.8, 1.2, 40, seed=6, waves=48)
     assert not np.array_equal(other.values, coarse.values)
 
 
 def test_gaussian_random_field_keeps_its_formulas() -> None:
     from skimage.measure import marching_cubes, mesh_surface_area
 
-    volumes = [phantoms.gaussian_random_field(0.3, 0.4, 1.6, 40, seed=seed) for seed in range(8)]
+    volumes = [phantoms.gaussian_random_field(0.3, 0.4, 1.2, 40, seed=seed, waves=64) for seed in range(12)]
     fractions = [volume.values.mean() / 255 for volume in volumes]
     assert np.mean(fractions) == pytest.approx(0.3, abs=0.015)
     areas = [
         mesh_surface_area(*marching_cubes(v.values.astype(float), 127.5, spacing=(0.04,) * 3)[:2]) for v in volumes
     ]
     level = 0.5244  # a standard normal exceeds it with probability 0.3
-    block = 1.56**3  # marching cubes runs from center to center
+    block = 1.16**3  # marching cubes runs from center to center
     assert np.mean(areas) / block == pytest.approx(4 / math.sqrt(3) / 0.4 * math.exp(-(level**2) / 2), rel=0.05)
 
 

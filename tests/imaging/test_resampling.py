@@ -61,7 +61,7 @@ def test_empty_border_goes() -> None:
 
 
 @given(old=st.floats(8.0, 60.0), new=st.floats(8.0, 60.0), tilt=st.floats(0.0, 45.0))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_bone_volume_fraction_stays_at_any_pair_of_voxel_sizes(old: float, new: float, tilt: float) -> None:
     source = phantoms.slab(0.3, 1.6, old, tilt_deg=tilt)
     result = resample(source, new)
