@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from microct.render import page
+from microct.render.backend import backend_in_use, draw
 from microct.render.field import Box, field
 from microct.render.frame import Frame, baseline_index, checked, same_block
 from microct.render.panels import has_gained, sheet_of
-from microct.render.scene import AZIMUTH_DEG, backend_in_use, draw, framed, scene
+from microct.render.scene import AZIMUTH_DEG, framed, scene
 from microct.status import StudyError
 
 CUTS = ("half", "octant")

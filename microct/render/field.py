@@ -1,4 +1,4 @@
-"""From bone fraction to the smooth field whose level 127.5 is drawn: small enough for a picture, true to every voxel."""
+"""From bone fraction to the smooth field whose level 127.5 is drawn: small enough, and true to every voxel."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def field(frame: Frame, limit: int = DISPLAY_LIMIT) -> Field:
     fraction = frame.fraction
     factor = max(1, -(-max(fraction.shape) // limit))
     small = block_mean(fraction, factor)
-    spacing = tuple(h * n * 1.0 / m for h, n, m in zip(frame.volume.spacing_mm, fraction.shape, small.shape, strict=True))
+    spacing = tuple(
+        h * n * 1.0 / m for h, n, m in zip(frame.volume.spacing_mm, fraction.shape, small.shape, strict=True)
+    )
     values = np.pad(np.rint(smooth(small)).astype(np.uint8), PAD)
     return Field(values, spacing, factor)  # type: ignore[arg-type]
 

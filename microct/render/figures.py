@@ -23,7 +23,7 @@ COLORS = ("#C21238", "#0072B2", "#B97B00", "#007F63", "#8A4F7D", "#4B4B4F")
 GROUP_COLOR = dict(zip(GROUPS, ("#0072B2", "#007F63", "#B97B00", "#C21238", "#8A4F7D"), strict=True))
 HEADLINE = ("BV/TV", "Tb.Th", "Tb.Sp", "Conn.D")
 INK, QUIET, GRID, BURN_IN = "#26262A", "#6E6E74", "#E4E4E8", "#F1EFE9"
-COLUMNS = 5
+COLUMNS = 6
 
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
@@ -85,7 +85,7 @@ def figures(table: Table, folder: str | Path, title: str = "") -> list[Path]:
     import matplotlib
 
     folder = Path(folder)
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type, unused-ignore]
         made = saved(all_indices(table, title), folder / "indices")
         if any(symbol in table for symbol in HEADLINE):
             made += saved(headline(table, title), folder / "headline")
@@ -98,7 +98,10 @@ def saved(figure: Any, stem: Path) -> list[Path]:
     try:
         stem.parent.mkdir(parents=True, exist_ok=True)
         for path in paths:
-            figure.savefig(path, dpi=300, metadata={"Date": None} if path.suffix == ".svg" else None)
+            if path.suffix == ".svg":
+                figure.savefig(path, metadata={"Date": None})
+            else:
+                figure.savefig(path, dpi=300, pil_kwargs={"compress_level": 4})
     except OSError as error:
         raise StorageError(f"cannot write the figure {stem.name}: {error.strerror or error}") from error
     return paths
@@ -142,12 +145,12 @@ def all_indices(table: Table, title: str) -> Any:
     rows = sum(-(-len(symbols) // COLUMNS) for symbols in groups.values())
     heads = len(groups)
     height = 0.75 + 1.42 * rows + 0.36 * heads + 0.2
-    figure = Figure(figsize=(11.0, height))
+    figure = Figure(figsize=(12.6, height))
     heights = []
     for symbols in groups.values():
         heights += [0.36] + [1.42] * (-(-len(symbols) // COLUMNS))
     grid = figure.add_gridspec(
-        len(heights), COLUMNS, height_ratios=heights, left=0.055, right=0.985,
+        len(heights), COLUMNS, height_ratios=heights, left=0.05, right=0.985,
         top=1 - 0.62 / height, bottom=0.32 / height, wspace=0.42, hspace=0.0,
     )  # fmt: skip
     figure.text(0.02, 1 - 0.24 / height, title or "Every index over time", size=12, weight="bold", va="center")
@@ -156,9 +159,13 @@ def all_indices(table: Table, title: str) -> Any:
     for group, symbols in groups.items():
         head = figure.add_subplot(grid[at, :])
         head.axis("off")
-        head.text(-0.037, 0.30, GROUPS[group], size=9.5, weight="bold", color=GROUP_COLOR[group], transform=head.transAxes)
+        head.text(
+            -0.032, 0.30, GROUPS[group], size=9.5, weight="bold", color=GROUP_COLOR[group], transform=head.transAxes
+        )
         for i, symbol in enumerate(symbols):
-            cell = grid[at + 1 + i // COLUMNS, i % COLUMNS].subgridspec(3, 1, height_ratios=[0.30, 0.80, 0.32], hspace=0)
+            cell = grid[at + 1 + i // COLUMNS, i % COLUMNS].subgridspec(
+                3, 1, height_ratios=[0.30, 0.80, 0.32], hspace=0
+            )
             plot_index(figure.add_subplot(cell[1]), table, symbol, GROUP_COLOR[group])
         at += 1 + -(-len(symbols) // COLUMNS)
     return figure
@@ -187,7 +194,7 @@ def plot_index(axes: Any, table: Table, symbol: str, color: str) -> None:
     widen_if_flat(axes, [value for _, line in lines.values() for value in line if math.isfinite(value)])
     # The unit in plain type behind the bold symbol, so that the symbol is what the eye finds.
     label = axes.set_title(symbol, pad=3)
-    unit = f"({quantity.unit})" if quantity.unit else "(–)"
+    unit = f"({pretty(quantity.unit)})" if quantity.unit else "(–)"
     axes.annotate(
         f" {unit}", xy=(1, 0), xycoords=label, size=7, color=QUIET, va="bottom", ha="left", annotation_clip=False
     )
@@ -197,6 +204,11 @@ def plot_index(axes: Any, table: Table, symbol: str, color: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.ticklabel_format(axis="y", useOffset=False, scilimits=(-4, 5))
     axes.yaxis.get_offset_text().set_fontsize(6)
+
+
+def pretty(unit: str) -> str:
+    """A unit as print sets it: mm³, µm."""
+    return unit.replace("mm3", "mm³").replace("mm2", "mm²").replace("um", "µm")
 
 
 def shade_burn_in(axes: Any, table: Table) -> None:
@@ -234,7 +246,9 @@ def headline(table: Table, title: str) -> Any:
             continue
         change = [100.0 * (value / level - 1.0) for value in values]
         axes.plot(times, change, color=color, marker="o", markersize=3.5, linewidth=2.0, label=symbol, clip_on=False)
-        finite = [(time, value, raw) for time, value, raw in zip(times, change, values, strict=True) if math.isfinite(value)]
+        finite = [
+            (time, value, raw) for time, value, raw in zip(times, change, values, strict=True) if math.isfinite(value)
+        ]
         ends.append((finite[-1][1], finite[-1][0], color, symbol, finite[-1][2], level))
     axes.set_xlabel("Time since the start of the study (yr)")
     axes.set_ylabel("Change since the baseline (%)")
@@ -256,11 +270,19 @@ def name_lines(axes: Any, ends: list[tuple[float, float, str, str, float, float]
     over = max(0.0, places[-1] - high) if places else 0.0
     right = axes.get_xlim()[1]
     for place, (value, time, color, symbol, last, first) in zip(places, sorted(ends), strict=True):
-        unit = QUANTITIES[symbol].unit
+        unit = pretty(QUANTITIES[symbol].unit)
         axes.annotate(
-            f"{symbol}  {value:+.1f} %".replace("-", "−"), xy=(time, value), xytext=(right, place - over), xycoords="data",
-            textcoords="data", size=8, weight="bold", color=color, va="bottom", ha="left", annotation_clip=False,
+            f"{symbol}  {value:+.1f} %".replace("-", "−"), xy=(time, value), xytext=(right, place - over),
+            xycoords="data", textcoords="data", size=8, weight="bold", color=color, va="bottom", ha="left",
+            annotation_clip=False,
         )  # fmt: skip
         axes.text(
-            right, place - over, f"{first:.3g} to {last:.3g} {unit}", size=6.5, color=QUIET, va="top", ha="left", clip_on=False
+            right,
+            place - over,
+            f"{first:.3g} to {last:.3g} {unit}",
+            size=6.5,
+            color=QUIET,
+            va="top",
+            ha="left",
+            clip_on=False,
         )

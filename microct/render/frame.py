@@ -55,7 +55,7 @@ class Frame:
 
 
 def checked(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """Return ``frames`` (which may load themselves when indexed), or raise `InputError`: none, or times not ascending."""
+    """Return ``frames`` (which may load themselves when indexed), or raise `InputError` where there are none."""
     if len(frames) == 0:
         raise InputError("no frames to draw; expected at least one Frame(time_yr, volume)")
     return frames

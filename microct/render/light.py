@@ -115,38 +115,63 @@ def moved(image: np.ndarray, by: float, axis: int) -> np.ndarray:
     return take(below) * (1 - weight) + take(below + 1) * weight
 
 
-def shade(points: np.ndarray, normal: np.ndarray, albedo: np.ndarray, light: Lamps, towards_eye: np.ndarray) -> np.ndarray:
-    """Light that leaves surface points.
+@dataclass(frozen=True)
+class Surface:
+    """Surface points with everything about their light that does not depend on the camera.
 
-    Args:
-        points: (3, n) padded indices of the field that ``light`` was made from.
+    Attributes:
+        points: (3, n) padded indices of the field.
         normal: (3, n) outward unit normals.
         albedo: (n, 3) or (3,) linear color.
-        light: of this state of the bone.
-        towards_eye: (3,) unit vector from the bone to the camera.
-
-    Returns:
-        (n, 3) linear light.
+        opening: (n,) share of the sky that is not hidden by bone, 0 to 1.
+        lit: (n,) share of the lamp that arrives, 0 to 1.
+        center: (3, 1) middle of the block; span: its diagonal; both in display voxels.
+        opacity: (n,) 0 to 1.
     """
-    narrow, wide = light.reach
-    half = [(points + reach * normal - 0.5) / 2.0 + light.margin for reach in (narrow, wide, 2.0)]
+
+    points: np.ndarray
+    normal: np.ndarray
+    albedo: np.ndarray
+    opening: np.ndarray
+    lit: np.ndarray
+    center: np.ndarray
+    span: float
+    opacity: np.ndarray
+
+    def seen(self, towards_eye: np.ndarray) -> np.ndarray:
+        """(n, 3) sRGB 0..255, float32, as seen from the direction ``towards_eye`` (3,)."""
+        eye = towards_eye.astype(np.float32)
+        lamp = np.maximum(LAMP @ self.normal, 0.0)
+        facing = np.maximum(eye @ self.normal, 0.0)
+        sky = 0.5 + 0.5 * self.normal[0]
+        ambient = (0.24 + 0.15 * sky + 0.24 * facing) * self.opening**1.4
+        diffuse = ambient + 0.62 * lamp * (0.10 + 0.90 * self.lit) * (0.3 + 0.7 * self.opening)
+        halfway = (LAMP + eye) / np.linalg.norm(LAMP + eye)
+        gloss = 0.05 * np.maximum(halfway @ self.normal, 0.0) ** 24 * self.lit * self.opening
+        # What is further away is a little darker and cooler, as in deep pores.
+        nearer = 0.5 + (eye @ (self.points - self.center)) / self.span
+        haze = 0.40 * np.clip(1.0 - nearer, 0.0, 1.0)[:, None] * np.array([1.0, 0.97, 0.90], np.float32)
+        return srgb((diffuse[:, None] * self.albedo + gloss[:, None]) * (1.0 - haze))
+
+
+def surface(
+    points: np.ndarray,
+    normal: np.ndarray,
+    albedo: np.ndarray,
+    lamps: Lamps,
+    bone: Field,
+    opacity: np.ndarray | None = None,
+) -> Surface:
+    """Light surface points (3, n) of ``bone``, which ``lamps`` was made from; see `Surface` for shapes."""
+    narrow, wide = lamps.reach
+    near, far, open_air = ((points + reach * normal - 0.5) / 2.0 + lamps.margin for reach in (narrow, wide, 2.0))
     # A flat wall fills 16 % of a Gaussian one radius above it; what is beyond that is occlusion.
-    crowded = 0.9 * (sample(light.near, half[0]) - 0.16) + 1.5 * (sample(light.far, half[1]) - 0.08)
+    crowded = 0.9 * (sample(lamps.near, near) - 0.16) + 1.5 * (sample(lamps.far, far) - 0.08)
     opening = np.clip(1.0 - 1.2 * crowded, 0.08, 1.0)
-    lit = np.clip(sample(light.lit, half[2]), 0.0, 1.0)
-    lamp = np.maximum(LAMP @ normal, 0.0)
-    facing = np.maximum(towards_eye.astype(np.float32) @ normal, 0.0)
-    sky = 0.5 + 0.5 * normal[0]
-    ambient = (0.24 + 0.15 * sky + 0.24 * facing) * opening**1.4
-    diffuse = ambient + 0.62 * lamp * (0.10 + 0.90 * lit) * (0.3 + 0.7 * opening)
-    halfway = LAMP + towards_eye.astype(np.float32)
-    halfway = halfway / np.linalg.norm(halfway)
-    gloss = 0.05 * np.maximum(halfway @ normal, 0.0) ** 24 * lit * opening
-    # What is further away is a little darker and cooler, as in deep pores.
-    size = (np.array(light.lit.shape, np.float32)[:, None] - 2 * light.margin) * 2.0
-    nearer = 0.5 + (towards_eye.astype(np.float32) @ (points - size / 2.0)) / np.linalg.norm(size)
-    haze = 0.40 * np.clip(1.0 - nearer, 0.0, 1.0)[:, None] * np.array([1.0, 0.97, 0.90], np.float32)
-    return (diffuse[:, None] * albedo + gloss[:, None]) * (1.0 - haze)
+    lit = np.clip(sample(lamps.lit, open_air), 0.0, 1.0)
+    size = np.array(bone.values.shape, np.float32)
+    opacity = np.ones(points.shape[1], np.float32) if opacity is None else opacity
+    return Surface(points, normal, albedo, opening, lit, size[:, None] / 2.0, float(np.linalg.norm(size)), opacity)
 
 
 def on_cut_face(points: np.ndarray, shape: tuple[int, int, int], removed: Box | None) -> np.ndarray:

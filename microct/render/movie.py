@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from microct.render import light, page
+from microct.render.backend import backend_in_use, draw
 from microct.render.field import field
 from microct.render.frame import Frame, baseline_index, checked, same_block
 from microct.render.panels import has_gained
-from microct.render.scene import backend_in_use, draw, framed, scene
+from microct.render.scene import framed, scene
 from microct.status import StorageError, StudyError
 
 SUFFIXES = (".webp", ".gif", ".mp4")
@@ -25,8 +26,8 @@ def movie(
     path: str | Path,
     title: str = "",
     *,
-    images_per_frame: int = 4,
-    images_per_second: float = 6.0,
+    images_per_frame: int = 3,
+    images_per_second: float = 5.0,
     swing_deg: float = 22.0,
     size: tuple[int, int] = (480, 440),
     backend: str = "auto",
@@ -59,7 +60,9 @@ def movie(
     if path.suffix.lower() not in SUFFIXES:
         raise StudyError(f"movie {path.name}: expected a name ending in one of {', '.join(SUFFIXES)}")
     if path.suffix.lower() == ".mp4" and importlib.util.find_spec("imageio_ffmpeg") is None:
-        raise StudyError(f"movie {path.name}: mp4 needs the package imageio-ffmpeg; install microct[movie] or take .webp")
+        raise StudyError(
+            f"movie {path.name}: mp4 needs the package imageio-ffmpeg; install microct[movie] or take .webp"
+        )
     start = baseline_index([frame.time_yr for frame in frames])
     first, backend = frames[start], backend_in_use(backend)
     first_field = field(first)
@@ -125,7 +128,12 @@ def write(images: Sequence[Image.Image], path: Path, milliseconds: Sequence[int]
         if suffix == ".mp4":
             write_mp4(images, path, milliseconds)
             return
-        options: dict[str, object] = {"save_all": True, "append_images": images[1:], "duration": list(milliseconds), "loop": 0}
+        options: dict[str, object] = {
+            "save_all": True,
+            "append_images": images[1:],
+            "duration": list(milliseconds),
+            "loop": 0,
+        }
         if suffix == ".webp":
             options |= {"quality": 82, "method": 2}
             images[0].save(path, **options)  # type: ignore[arg-type]

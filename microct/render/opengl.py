@@ -7,11 +7,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from microct.render.field import LEVEL, Field, normals, sample
-from microct.render.light import lost_weight, srgb
+from microct.render.field import LEVEL, Field, sample
+from microct.render.light import Surface, lost_weight
 from microct.render.scene import Camera, Scene, to_mm
 
 WINDOW_VARIABLE = "VTK_DEFAULT_OPENGL_WINDOW"
@@ -84,14 +85,29 @@ def draws(window: str) -> bool:
     return done.returncode == 0
 
 
-def surface(field: Field):  # noqa: ANN201 - a pyvista.PolyData, imported only here
-    """Flying edges at `LEVEL`; the points are padded indices (x, y, z)."""
+def contour(field: Field) -> tuple[np.ndarray, np.ndarray]:
+    """Flying edges at `LEVEL`: points (3, n) float32 padded indices along (z, y, x), triangles (m, 3)."""
     import pyvista
 
-    values = field.values
-    grid = pyvista.ImageData(dimensions=values.shape[::-1])
-    grid.point_data["fraction"] = values.reshape(-1)
-    return grid.contour([LEVEL], "fraction", method="flying_edges", compute_normals=False, compute_scalars=False)
+    grid = pyvista.ImageData(dimensions=field.values.shape[::-1])
+    grid.point_data["fraction"] = field.values.reshape(-1)
+    mesh = grid.contour([LEVEL], "fraction", method="flying_edges", compute_normals=False, compute_scalars=False)
+    if mesh.n_points == 0:
+        return np.zeros((3, 0), np.float32), np.zeros((0, 3), np.int64)
+    return np.ascontiguousarray(mesh.points.T[::-1], np.float32), mesh.regular_faces
+
+
+def meshes(shown: Scene) -> list[tuple[Surface, np.ndarray]]:
+    """The bone's surface and, where there is one, the part of the first surface from which bone has gone."""
+    points, faces = contour(shown.bone)
+    made = [(shown.bone_surface(points), faces)] if len(faces) else []
+    if shown.first is not None:
+        points, faces = contour(shown.first)
+        gone = lost_weight(sample(shown.bone.values, points)) > 0
+        used, faces = np.unique(faces[gone[faces].any(axis=1)], return_inverse=True)
+        if len(used):
+            made.append((shown.lost_surface(np.ascontiguousarray(points[:, used])), faces.reshape(-1, 3)))
+    return made
 
 
 def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
@@ -102,26 +118,28 @@ def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
     """
     import pyvista
 
+    if "meshes" not in shown.memo:
+        shown.memo["meshes"] = meshes(shown)
     width, height = size
-    eye = camera.towards_eye
-    plotter = pyvista.Plotter(off_screen=True, window_size=[2 * width, 2 * height], lighting="none")
+    plotter: Any = pyvista.Plotter(off_screen=True, window_size=[2 * width, 2 * height], lighting="none")
     try:
         plotter.set_background("black")
         plotter.disable_anti_aliasing()  # twice the size does it; multisampling on top doubles the time
         plotter.renderer.SetUseOIT(False)  # one color, back faces culled: the order hardly shows
-        mesh = surface(shown.bone)
-        if mesh.n_points:
-            points = np.ascontiguousarray(mesh.points.T[::-1])
-            colors = shown.bone_light(points, normals(shown.bone.values, points, shown.bone.spacing_mm), eye)
-            add(plotter, mesh, points, np.rint(srgb(colors)).astype(np.uint8), shown.bone)
-        if shown.first is not None:
-            gone = lost_part(shown)
-            if gone is not None:
-                points = np.ascontiguousarray(gone.points.T[::-1])
-                normal = normals(shown.first.values, points, shown.first.spacing_mm)
-                light, opacity = shown.lost_light(points, normal, eye)
-                rgba = np.concatenate([srgb(light), 255.0 * opacity[:, None]], axis=1)
-                add(plotter, gone, points, np.rint(rgba).astype(np.uint8), shown.first, culling="back")
+        for surface, faces in shown.memo["meshes"]:
+            seen = surface.seen(camera.towards_eye)
+            opaque = bool((surface.opacity == 1.0).all())
+            colors = seen if opaque else np.concatenate([seen, 255.0 * surface.opacity[:, None]], axis=1)
+            points = np.ascontiguousarray(to_mm(surface.points, shown.bone.spacing_mm)[::-1].T)
+            mesh = pyvista.PolyData.from_regular_faces(points, faces)
+            plotter.add_mesh(
+                mesh,
+                scalars=np.rint(colors).astype(np.uint8),
+                rgb=True,
+                lighting=False,
+                culling=False if opaque else "back",
+                show_scalar_bar=False,
+            )
         place(plotter, camera, height)
         picture = plotter.screenshot(None, transparent_background=True, return_img=True)
     finally:
@@ -129,31 +147,7 @@ def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
     return halved(picture)
 
 
-def lost_part(shown: Scene):  # noqa: ANN201
-    """The triangles of the first surface from which bone has gone, or None."""
-    import pyvista
-
-    assert shown.first is not None
-    mesh = surface(shown.first)
-    if mesh.n_points == 0:
-        return None
-    points = np.ascontiguousarray(mesh.points.T[::-1])
-    gone = lost_weight(sample(shown.bone.values, points)) > 0
-    faces = mesh.regular_faces
-    faces = faces[gone[faces].any(axis=1)]
-    if len(faces) == 0:
-        return None
-    used, faces = np.unique(faces, return_inverse=True)
-    return pyvista.PolyData.from_regular_faces(mesh.points[used], faces.reshape(-1, 3))
-
-
-def add(plotter, mesh, points: np.ndarray, colors: np.ndarray, field: Field, culling: str | bool = False) -> None:  # noqa: ANN001
-    """Add a mesh in mm with a color at each vertex."""
-    mesh.points = to_mm(points, field.spacing_mm)[::-1].T
-    plotter.add_mesh(mesh, scalars=colors, rgb=True, lighting=False, culling=culling, show_scalar_bar=False)
-
-
-def place(plotter, camera: Camera, height: int) -> None:  # noqa: ANN001
+def place(plotter: Any, camera: Camera, height: int) -> None:
     """Give the plotter our camera; ``height`` is that of the finished picture, in pixels."""
     eye, up, target = (np.asarray(vector)[::-1] for vector in (camera.towards_eye, camera.up, camera.target_mm))
     span = camera.mm_per_pixel * height

@@ -61,7 +61,9 @@ def round_length(longest: float) -> float:
     return next(step * power for step in (5.0, 2.0, 1.0) if step * power <= longest * 1.0000001)
 
 
-def scale_bar(pen: ImageDraw.ImageDraw, right: float, baseline: float, mm_per_pixel: float, about: float, size: int) -> None:
+def scale_bar(
+    pen: ImageDraw.ImageDraw, right: float, baseline: float, mm_per_pixel: float, about: float, size: int
+) -> None:
     """A bar of a round length [mm] no longer than ``about`` pixels, its right end at ``right``, label to its left."""
     length = round_length(about * mm_per_pixel)
     long = length / mm_per_pixel
@@ -74,7 +76,9 @@ def legend(pen: ImageDraw.ImageDraw, at: Place, entries: Sequence[tuple[Color, s
     """Swatches with words in one line from ``at`` (left, middle); returns where the line ends."""
     x, y = at
     for color, words in entries:
-        pen.rounded_rectangle([x, y - size * 0.45, x + 1.5 * size, y + size * 0.45], size * 0.18, fill=color, outline=QUIET)
+        pen.rounded_rectangle(
+            [x, y - size * 0.45, x + 1.5 * size, y + size * 0.45], size * 0.18, fill=color, outline=QUIET
+        )
         x += 1.9 * size
         pen.text((x, y), words, font=typeface(size), fill=INK, anchor="lm")
         x += typeface(size).getlength(words) + 1.3 * size

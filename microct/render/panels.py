@@ -9,9 +9,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from microct.render import page
+from microct.render.backend import backend_in_use, draw
 from microct.render.field import LEVEL, Field, field
 from microct.render.frame import Frame, baseline_index, checked, chosen, same_block
-from microct.render.scene import backend_in_use, draw, framed, scene
+from microct.render.scene import framed, scene
 
 #: Panels are this many at most unless times are given.
 MOST = 6
@@ -89,7 +90,12 @@ def has_gained(now: Field, first: Field) -> bool:
 
 
 def sheet_of(
-    tiles: Sequence[tuple[Frame, Image.Image]], first: Frame, display: Field, mm_per_pixel: float, title: str, gained: bool
+    tiles: Sequence[tuple[Frame, Image.Image]],
+    first: Frame,
+    display: Field,
+    mm_per_pixel: float,
+    title: str,
+    gained: bool,
 ) -> Image.Image:
     """Lay the panels out with title, captions, legend and scale bar."""
     width, height = tiles[0][1].size
@@ -99,19 +105,27 @@ def sheet_of(
     gap, head, foot, label = text, 3 * text, 5 * text, int(2.2 * text)
     sheet = Image.new("RGB", (columns * width + 2 * gap, head + rows * (height + label) + foot), page.PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text((gap, 0.6 * text), page.specimen_name(first, title), page.INK, page.typeface(round(1.25 * text), True), "la")
+    pen.text(
+        (gap, 0.6 * text), page.specimen_name(first, title), page.INK, page.typeface(round(1.25 * text), True), "la"
+    )
     for i, (frame, picture) in enumerate(tiles):
         x, y = gap + (i % columns) * width, head + (i // columns) * (height + label)
         sheet.paste(picture, (x, y + label))
-        pen.line([(x + 0.2 * text, y + 2 * text), (x + width - 0.6 * text, y + 2 * text)], page.PALE, max(1, text // 12))
-        pen.text((x + 0.2 * text, y + 1.5 * text), page.year_words(frame.time_yr), page.INK, page.typeface(text, True), "ls")
+        pen.line(
+            [(x + 0.2 * text, y + 2 * text), (x + width - 0.6 * text, y + 2 * text)], page.PALE, max(1, text // 12)
+        )
+        pen.text(
+            (x + 0.2 * text, y + 1.5 * text), page.year_words(frame.time_yr), page.INK, page.typeface(text, True), "ls"
+        )
         words = page.change_words(frame, first)
         pen.text((x + width - 0.6 * text, y + 1.5 * text), words, page.INK, page.typeface(text), "rs")
     line = sheet.height - foot + 1.5 * text
     ends = page.legend(pen, (gap, line), page.meanings(first, gained), text)
     below = line if ends + 12 * text < sheet.width else line + 1.7 * text
     page.scale_bar(pen, sheet.width - 1.6 * gap, below, mm_per_pixel, 0.45 * width, text)
-    words = page.small_print(display, first, f"one camera, no perspective; in brackets the change since year {first.time_yr:g}")
+    words = page.small_print(
+        display, first, f"one camera, no perspective; in brackets the change since year {first.time_yr:g}"
+    )
     size = fitting(words, sheet.width * 0.94, round(0.76 * text))
     pen.text((gap, sheet.height - text), words, page.QUIET, page.typeface(size), "lb")
     return sheet

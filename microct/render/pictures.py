@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from microct.render.backend import backend_in_use
 from microct.render.cutaway import cutaway
 from microct.render.figures import figures
 from microct.render.frame import Frame, checked
 from microct.render.movie import movie
 from microct.render.panels import panels
-from microct.render.scene import backend_in_use
 from microct.table import Table
+
+#: Width and height of one panel, one cut-away and one movie image [pixels]; the tracer's movie is smaller, as it pays
+#: for each pixel and not for each triangle.
+PANEL, CUT_AWAY, MOVIE, TRACED_MOVIE = (640, 600), (820, 780), (480, 440), (400, 370)
 
 
 def render_all(
@@ -21,6 +25,7 @@ def render_all(
     backend: str = "auto",
     progress: Callable[[str, float], None] | None = None,
     title: str = "",
+    scale: float = 1.0,
 ) -> list[Path]:
     """Make panels, cut-away, movie and figures.
 
@@ -31,6 +36,7 @@ def render_all(
         backend: "auto", "pyvista" or "tracer".
         progress: called with what is being made and the share done, 0 to 1.
         title: name of the specimen; left out, the file that the scan came from.
+        scale: size of every drawing, relative to the usual.
 
     Returns:
         The files made: years.png, cutaway.png, years.webp, and those of `microct.render.figures.figures`.
@@ -43,7 +49,7 @@ def render_all(
     folder = Path(folder)
     frames = measured(checked(frames), table)
     backend = backend_in_use(backend)
-    views = 4
+    views = 3
     work = {"panels": min(6, len(frames)), "cut-away": 2 * min(2, len(frames)), "movie": 0.6 * views * len(frames)}
     work["figures"] = 4.0
     total, done = float(sum(work.values())), 0.0
@@ -62,16 +68,22 @@ def render_all(
 
         return step
 
+    def sized(size: tuple[int, int]) -> tuple[int, int]:
+        return max(16, round(scale * size[0])), max(16, round(scale * size[1]))
+
     made: list[Path] = []
     report("panels", 0.0)
-    made.append(
-        panels(frames, folder / "years.png", title=title, backend=backend, progress=counter("panels", min(6, len(frames))))
-    )
+    step = counter("panels", min(6, len(frames)))
+    made.append(panels(frames, folder / "years.png", title=title, tile=sized(PANEL), backend=backend, progress=step))
     done += work["panels"]
-    made.append(cutaway(frames, folder / "cutaway.png", title, backend=backend, progress=counter("cut-away", 2)))
+    step = counter("cut-away", 2)
+    path = folder / "cutaway.png"
+    made.append(cutaway(frames, path, title, tile=sized(CUT_AWAY), backend=backend, progress=step))
     done += work["cut-away"]
     step = counter("movie", views * len(frames))
-    made.append(movie(frames, folder / "years.webp", title, images_per_frame=views, backend=backend, progress=step))
+    size = sized(MOVIE if backend == "pyvista" else TRACED_MOVIE)
+    path = folder / "years.webp"
+    made.append(movie(frames, path, title, images_per_frame=views, size=size, backend=backend, progress=step))
     done += work["movie"]
     if table is not None and table.times_yr:
         made.extend(figures(table, folder, title=title))
@@ -80,8 +92,10 @@ def render_all(
 
 
 def measured(frames: Sequence[Frame], table: Table | None) -> Sequence[Frame]:
-    """The frames with the BV/TV of the table where it has one for that time; frames still load when they are indexed."""
-    known = {} if table is None else {row.time_yr: row.value for row in table.series("BV/TV") if row.time_yr is not None}
+    """The frames with the BV/TV of the table, where it has one for that time; they still load when they are indexed."""
+    known = (
+        {} if table is None else {row.time_yr: row.value for row in table.series("BV/TV") if row.time_yr is not None}
+    )
     return Measured(frames, known) if known else frames
 
 
@@ -94,7 +108,7 @@ class Measured(Sequence[Frame]):
     def __len__(self) -> int:
         return len(self.frames)
 
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
+    def __getitem__(self, index):  # type: ignore[no-untyped-def]
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         frame = self.frames[index]

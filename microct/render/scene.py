@@ -1,10 +1,10 @@
-"""One look for every picture: the bone, what it lost, one camera, and the choice of who draws it."""
+"""One look for every picture: the bone, what it lost, and one camera."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -12,12 +12,7 @@ from typing import Any
 import numpy as np
 
 from microct.render import light
-from microct.render.field import LEVEL, PAD, Box, Field, sample
-from microct.status import StudyError
-
-BACKENDS = ("auto", "pyvista", "tracer")
-#: Set to "pyvista" or "tracer", this decides for every picture whose backend is "auto".
-BACKEND_VARIABLE = "MICROCT_RENDER_BACKEND"
+from microct.render.field import PAD, Box, Field, normals, sample
 
 AZIMUTH_DEG, ELEVATION_DEG = -62.0, 24.0
 
@@ -104,26 +99,31 @@ class Scene:
     first: Field | None = None
     removed: Box | None = None
     lost_opacity: float = 0.7
-    memo: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what a backend keeps between views
+    memo: dict[str, Any] = dataclass_field(
+        default_factory=dict, compare=False, repr=False
+    )  # what a backend keeps between views
 
     @cached_property
     def lamps(self) -> light.Lamps:
         """Ambient occlusion and shadow of `bone`."""
         return light.lamps(self.bone)
 
-    def bone_light(self, points: np.ndarray, normal: np.ndarray, towards_eye: np.ndarray) -> np.ndarray:
-        """(n, 3) linear light from points (3, n) of the bone's surface: ivory, darker where cut, teal where gained."""
+    def bone_surface(self, points: np.ndarray) -> light.Surface:
+        """Points (3, n) of the bone's surface: ivory, darker where cut, teal where gained."""
         cut = light.on_cut_face(points, self.bone.shape, self.removed)[:, None]
         albedo = light.linear(light.BONE) * (1 - cut) + light.linear(light.CUT_FACE) * cut
         if self.first is not None:
             gained = light.lost_weight(sample(self.first.values, points))[:, None]
             albedo = albedo * (1 - gained) + light.linear(light.GAINED) * gained
-        return light.shade(points, normal, albedo, self.lamps, towards_eye)
+        normal = normals(self.bone.values, points, self.bone.spacing_mm)
+        return light.surface(points, normal, albedo, self.lamps, self.bone)
 
-    def lost_light(self, points: np.ndarray, normal: np.ndarray, towards_eye: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Linear light (n, 3) and opacity (n,) of points (3, n) of the first surface, 0 where bone still stands."""
+    def lost_surface(self, points: np.ndarray) -> light.Surface:
+        """Points (3, n) of the first surface: crimson, transparent where bone still stands."""
+        assert self.first is not None
         opacity = self.lost_opacity * light.lost_weight(sample(self.bone.values, points))
-        return light.shade(points, normal, light.linear(light.LOST), self.lamps, towards_eye), opacity
+        normal = normals(self.first.values, points, self.first.spacing_mm)
+        return light.surface(points, normal, light.linear(light.LOST), self.lamps, self.bone, opacity)
 
 
 def scene(bone: Field, first: Field | None = None, removed: Box | None = None, lost_opacity: float = 0.7) -> Scene:
@@ -131,50 +131,6 @@ def scene(bone: Field, first: Field | None = None, removed: Box | None = None, l
     if removed is not None:
         bone, first = bone.without(removed), None if first is None else first.without(removed)
     return Scene(bone, first, removed, lost_opacity)
-
-
-def backend_in_use(backend: str = "auto") -> str:
-    """The backend that draws when ``backend`` is asked for: "pyvista" or "tracer".
-
-    "auto" takes PyVista where OpenGL works (found out once per process, in another process, because VTK without
-    OpenGL ends the process that calls it) and the ray tracer where it does not.
-
-    Raises:
-        StudyError: an unknown backend, or "pyvista" on a machine without OpenGL.
-    """
-    if backend == "auto":
-        backend = os.environ.get(BACKEND_VARIABLE, "auto").strip().lower() or "auto"
-    if backend not in BACKENDS:
-        raise StudyError(f"backend {backend!r} is unknown; expected one of {', '.join(BACKENDS)}")
-    if backend == "tracer":
-        return backend
-    from microct.render import opengl
-
-    found = opengl.probe()
-    if found.works:
-        return "pyvista"
-    if backend == "pyvista":
-        raise StudyError(f'backend "pyvista" needs OpenGL: {found.reason}; use backend="tracer", or {opengl.REMEDY}')
-    return "tracer"
-
-
-def draw(shown: Scene, camera: Camera, size: tuple[int, int], backend: str = "auto") -> np.ndarray:
-    """Draw a scene.
-
-    Args:
-        shown: what to draw.
-        camera: from where.
-        size: (width, height) in pixels.
-        backend: "auto", "pyvista" or "tracer".
-
-    Returns:
-        (height, width, 4) uint8 RGBA, transparent where there is nothing.
-    """
-    if backend_in_use(backend) == "pyvista":
-        from microct.render.opengl import paint
-    else:
-        from microct.render.tracer import paint
-    return paint(shown, camera, size)
 
 
 def block_edges(size_mm: tuple[float, float, float], camera: Camera) -> list[tuple[np.ndarray, np.ndarray, bool]]:
@@ -202,6 +158,3 @@ def to_mm(points: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
 def to_index(points_mm: np.ndarray, spacing_mm: Sequence[float]) -> np.ndarray:
     """The other way round."""
     return points_mm / np.asarray(spacing_mm, np.float32)[:, None] + (PAD - 0.5)
-
-
-__all__ = ["LEVEL", "Camera", "Scene", "backend_in_use", "block_edges", "draw", "framed", "scene"]

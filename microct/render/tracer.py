@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microct.render.field import LEVEL, normals, sample
-from microct.render.light import lost_weight, srgb
+from microct.render.field import LEVEL, sample
+from microct.render.light import lost_weight
 from microct.render.scene import Camera, Scene, to_index
 
 #: Rays in flight at once; bounds the memory and keeps it in the cache.
@@ -98,7 +98,9 @@ def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
     if len(again):
         begin = (lowest_near(depth.reshape(height, width)) - 3.0).ravel()[again]
         several = (centers[:, again, None] + INSIDE_PIXEL.T[:, None, :]).reshape(2, -1)
-        color[again] = trace(shown, room, ahead, camera, size, several, begin.repeat(4))[0].reshape(-1, 4, 4).mean(axis=1)
+        color[again] = (
+            trace(shown, room, ahead, camera, size, several, begin.repeat(4))[0].reshape(-1, 4, 4).mean(axis=1)
+        )
     color[:, :3] /= np.maximum(color[:, 3:], 1e-6)
     return np.rint(255.0 * np.clip(color, 0.0, 1.0)).astype(np.uint8).reshape(height, width, 4)
 
@@ -125,7 +127,9 @@ def edges(depth: np.ndarray, color: np.ndarray) -> np.ndarray:
     result = np.zeros(depth.shape, bool)
     for axis in (0, 1):
         far, near = (np.moveaxis(array, axis, 0) for array in (depth, color))
-        step = (np.abs(np.diff(np.minimum(far, 1e6), axis=0)) > 2.0) | (np.abs(np.diff(near, axis=0)).max(axis=-1) > 0.08)
+        step = (np.abs(np.diff(np.minimum(far, 1e6), axis=0)) > 2.0) | (
+            np.abs(np.diff(near, axis=0)).max(axis=-1) > 0.08
+        )
         mark = np.moveaxis(result, axis, 0)
         mark[1:] |= step
         mark[:-1] |= step
@@ -215,16 +219,14 @@ def hit_color(
     solid = np.ones(len(at), bool)
     if shown.first is not None:
         gone = np.flatnonzero(lost_weight(sample(room.now, points)) > 0)
-        normal = normals(shown.first.values, points[:, gone], room.spacing_mm)
-        red, veil[gone] = shown.lost_light(points[:, gone], normal, eye)
-        color[gone, :3] = srgb(red) / 255.0 * veil[gone, None]
+        lost = shown.lost_surface(points[:, gone])
+        veil[gone] = lost.opacity
+        color[gone, :3] = lost.seen(eye) / 255.0 * lost.opacity[:, None]
         found, further = march(room.now, ahead, origin[:, gone], ray, at[gone], leave[gone])
         solid[gone] = found
         points[:, gone] = origin[:, gone] + further * ray[:, None]
     bone = np.flatnonzero(solid)
-    points = points[:, bone]
-    ivory = shown.bone_light(points, normals(room.now, points, room.spacing_mm), eye)
-    color[bone, :3] += srgb(ivory) / 255.0 * (1 - veil[bone, None])
+    color[bone, :3] += shown.bone_surface(points[:, bone]).seen(eye) / 255.0 * (1 - veil[bone, None])
     color[:, 3] = np.where(solid, 1.0, veil)
     return color
 
@@ -234,8 +236,8 @@ def march(
 ) -> tuple[np.ndarray, np.ndarray]:
     """First crossing of `LEVEL` along parallel rays.
 
-    Empty space is passed in steps that `free_ahead` allows, the neighborhood of bone in steps of at most 3/4 voxel, and
-    the crossing is placed by linear interpolation.
+    Empty space is passed in steps that `free_ahead` allows, the neighborhood of bone in steps of at most 0.9 voxel, the
+    shorter the closer the field is to `LEVEL`.
 
     Args:
         values: (nz, ny, nx) uint8 field.
@@ -265,14 +267,12 @@ def march(
         value = sample(values, start[:, close] + at[close] * ray[:, None], inside=True)
         crossed = value >= LEVEL
         hits = close[crossed]
-        rise = np.maximum(value[crossed] - before[hits], 1.0)
-        share = np.clip((LEVEL - before[hits]) / rise, 0.0, 1.0)
-        where[index[hits]] = last[hits] + share * (at[hits] - last[hits])
+        where[index[hits]] = placed(values, start[:, hits], ray, last[hits], at[hits], before[hits], value[crossed])
         found[index[hits]] = True
         last = at
         before = np.zeros(len(index), np.float32)
         before[close] = value
-        step[close] = np.clip((LEVEL - value) / 160.0, 0.25, 0.75)
+        step[close] = np.clip((LEVEL - value) / 110.0, 0.25, 0.9)
         at = at + step
         at[hits] = np.inf
         keep = np.flatnonzero(at < ends)
@@ -280,3 +280,28 @@ def march(
             index, at, last, before, ends = index[keep], at[keep], last[keep], before[keep], ends[keep]
             start = start[:, keep]
     return found, where
+
+
+def placed(
+    values: np.ndarray,
+    origin: np.ndarray,
+    ray: np.ndarray,
+    outside: np.ndarray,
+    inside: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+) -> np.ndarray:
+    """Where the field crosses `LEVEL` between two depths (n,), by two rounds of false position.
+
+    ``low`` and ``high`` are the field at ``outside`` and ``inside``.
+    """
+    for last_round in (False, True):
+        share = np.clip((LEVEL - low) / np.maximum(high - low, 1.0), 0.0, 1.0)
+        between = outside + share * (inside - outside)
+        if last_round:
+            break
+        value = sample(values, origin + between * ray[:, None], inside=True)
+        solid = value >= LEVEL
+        inside, high = np.where(solid, between, inside), np.where(solid, value, high)
+        outside, low = np.where(solid, outside, between), np.where(solid, low, value)
+    return between
