@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from microct.imaging.smoothfield import SmoothField, lattice, press_islands
+from microct.imaging.smoothfield import SmoothField, block_inside, lattice, without_islands
 from microct.imaging.trabecular import TrabecularBone, nearest_point, trabecular_field
 
 #: Lattice of the field [mm]: half of the thinnest canal.
@@ -63,7 +63,7 @@ def cortical_field(
     values = np.minimum(depth, solid).astype(np.float32)
     values[:, span] = np.minimum(values[:, span], canal)
     values = ndimage.gaussian_filter(values, 0.5, mode="nearest")
-    press_islands(values, tuple(slice(4, -4) for _ in range(3)))
+    values = without_islands(values, block_inside(values.shape, first, half, STEP_MM))
     return SmoothField(values, STEP_MM, first)
 
 

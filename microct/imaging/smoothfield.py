@@ -74,16 +74,30 @@ def lattice(half_size_mm: np.ndarray, step_mm: float, margin: int) -> tuple[tupl
     return tuple(int(n) for n in 2 * half + 1), -half * step_mm
 
 
-def press_islands(values: np.ndarray, inside: tuple[slice, ...]) -> None:
-    """Press the field below 0 around every piece of bone but the largest, in place; pieces within ``inside`` count."""
-    block = values[inside]
-    labels, count = ndimage.label(block > 0, structure=BONE_NEIGHBORS)
-    if count > 1:
-        sizes = np.bincount(labels.ravel())
-        sizes[0] = 0
-        kept = labels == sizes.argmax()
-        near = ndimage.binary_dilation((labels > 0) & ~kept, BONE_NEIGHBORS) & ~kept
-        block[near] = -np.maximum(np.abs(block[near]), 0.1 * float(block.max()))
+def block_inside(
+    shape: tuple[int, ...], first_mm: np.ndarray, half_size_mm: np.ndarray, step_mm: float
+) -> tuple[slice, ...]:
+    """The lattice points that lie within the block: what is joined only outside is not joined."""
+    margins = np.ceil((-first_mm - half_size_mm) / step_mm - 1e-6).astype(int).tolist()
+    return tuple(slice(margin, n - margin) for n, margin in zip(shape, margins, strict=True))
+
+
+def without_islands(values: np.ndarray, inside: tuple[slice, ...]) -> np.ndarray:
+    """Values pressed to their lowest wherever a piece of bone other than the largest is nearest; pieces in ``inside``.
+
+    Pressed for good: a piece that has gone does not come back as a shell when the level is lowered.
+    """
+    labels, count = ndimage.label(values[inside] > 0, structure=BONE_NEIGHBORS)
+    if count <= 1:
+        return values
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    kept = np.zeros(values.shape, dtype=bool)
+    kept[inside] = labels == sizes.argmax()
+    loose = np.zeros(values.shape, dtype=bool)
+    loose[inside] = (labels > 0) & ~kept[inside]
+    nearer = ndimage.distance_transform_edt(~loose) < ndimage.distance_transform_edt(~kept)
+    return np.where(nearer, values.min(), values)
 
 
 def _apply(values: np.ndarray, z: sparse.csr_array, y: sparse.csr_array, x: sparse.csr_array) -> np.ndarray:

@@ -71,7 +71,7 @@ def sample(
     Example:
         >>> from microct import sample
         >>> bone = sample("trabecular", size_mm=1.6, voxel_size_um=40, seed=3)
-        >>> bone.shape, round(bone.values.mean() / 255, 2)
+        >>> bone.shape, round(float(bone.values.mean()) / 255, 2)
         ((40, 40, 40), 0.18)
     """
     if kind not in KINDS:

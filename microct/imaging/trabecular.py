@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from microct.imaging.foam import Skeleton, skeleton
 from microct.imaging.localthickness import mean_local_thickness
-from microct.imaging.smoothfield import SmoothField, lattice, press_islands
+from microct.imaging.smoothfield import SmoothField, block_inside, lattice, without_islands
 
 #: Lattice points across a trabecula.
 POINTS_ACROSS = 5.0
@@ -82,15 +82,14 @@ def _leveled(network: Skeleton, scale: float, half: np.ndarray, bone: Trabecular
     # wear off, as they do in bone
     soft = np.tanh((0.5 * thickness + depth) / (SOFT_EDGE * thickness)).astype(np.float32)
     soft = ndimage.gaussian_filter(soft, ROUNDING * POINTS_ACROSS, mode="nearest")
-    inside = tuple(
-        slice(margin, n - margin)
-        for n, margin in zip(soft.shape, np.rint((-first - half) / step).astype(int).tolist(), strict=True)
-    )
-    aim = bone.bone_volume_fraction
-    for _ in range(3):
-        values = soft - np.float32(np.quantile(soft[inside], 1.0 - aim))
-        press_islands(values, inside)
-        aim *= bone.bone_volume_fraction / float((values[inside] > 0).mean())
+    inside = block_inside(soft.shape, first, half, step)
+    for _ in range(4):
+        level = np.float32(np.quantile(soft[inside], 1.0 - bone.bone_volume_fraction))
+        pressed = without_islands(soft - level, inside)
+        if np.array_equal(pressed, soft - level):
+            break
+        soft = pressed + level
+    values = soft - level
     # back from the tanh to what grows like a distance, for true partial voxels
     values = np.arctanh(np.clip(values, -0.97, 0.97)) * np.float32(SOFT_EDGE * thickness)
     return SmoothField(values, step, first)
