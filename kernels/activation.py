@@ -1,16 +1,17 @@
 """Where BMUs are born: a Poisson process on the bone surface, by thinning.
 
-Candidates fall uniformly over the whole volume and each is kept with the local surface density, the length of the
-smoothed gradient of bone fraction (coarea formula). A smoothed gradient misses part of a thin structure's surface (18 % from 20 to
-40 um voxels), so the caller scales the number of candidates with the Crofton surface divided by `gradient_sum`: where bone
-is, the gradient says; how much there is, the Crofton surface.
+Candidates fall uniformly over the whole volume, and each is kept with the area of bone surface that its voxel
+carries. The
+area is that of `window.surface_area`, the same by which a BMU measures its footprint, so that births for each site of
+surface and year are activation frequency at every voxel size, and no pass over the volume is needed.
 
-A candidate that falls on surface which a live BMU holds counts as a birth and is moved to the next candidate on free surface, so that
-activation frequency keeps its definition, births for each site of the whole surface and year.
+A candidate that falls on surface which a live BMU holds still counts as a birth and is moved to the next candidate
+on free surface: activation frequency keeps its definition, births for each site of the whole surface.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,40 +22,37 @@ from microct.kernels import random, window
 
 Array = Any
 
-#: Largest length of the Sobel gradient that is told apart [1/32 of a bone fraction step]; steps and planes stay below.
-DENSITY_LIMIT = 5376
-#: Length of the gradient [same unit] whose integral over a plane's thickness is one voxel face.
-DENSITY_UNIT = 32 * 255
+#: Most area that one voxel counts for [1/64 of a face]; planes reach 1.73 faces, only specks of bone more.
+AREA_LIMIT = 3 * window.AREA
 
-_OFFSETS = window.DIRECTIONS
-
-
-def _density(gz: Array, gy: Array, gx: Array) -> Array:
-    square = (gz.astype(jnp.float32) ** 2 + gy.astype(jnp.float32) ** 2) + gx.astype(jnp.float32) ** 2
-    return jnp.minimum(jnp.round(jnp.sqrt(square)).astype(jnp.int32), DENSITY_LIMIT)
+_CUBE = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
+_PLANES = 8
 
 
-@jax.jit
-def _plane_sums(fraction: Array) -> Array:
-    """Sum of the density over each z-plane, int32 [1/16 of the density's unit]."""
-    padded = jnp.pad(fraction, ((1, 1), (0, 0), (0, 0)), mode="edge")
+@partial(jax.jit, static_argnames="planes")
+def _area_of_planes(fraction: Array, planes: int) -> Array:
+    """Surface of each z-plane, int32 [1/64 face]; some planes at a time, so that no field of floats is ever whole."""
+    nz = fraction.shape[0]
+    blocks = -(-nz // planes)
+    padded = jnp.pad(fraction, ((2, 2 + blocks * planes - nz), (0, 0), (0, 0)), mode="edge")
 
-    def plane(z: Array) -> Array:
-        slab = jax.lax.dynamic_slice_in_dim(padded, z, 3, axis=0)
-        gz, gy, gx = window.sobel(slab)
-        return jnp.sum(_density(gz[1], gy[1], gx[1]) >> 4)
+    def block(k: Array) -> Array:
+        slab = jax.lax.dynamic_slice_in_dim(padded, k * planes, planes + 4, axis=0)
+        area, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool))
+        return jnp.sum(jnp.minimum(area, AREA_LIMIT)[2:-2], axis=(1, 2))
 
-    return jax.lax.map(plane, jnp.arange(fraction.shape[0]))
-
-
-def gradient_sum(fraction: Array) -> float:
-    """Surface of the whole volume as the thinning sees it [voxel faces]; Crofton surface / this scales the births."""
-    return float(np.asarray(_plane_sums(jnp.asarray(fraction))).astype(np.int64).sum()) * 16.0 / DENSITY_UNIT
+    return jax.lax.map(block, jnp.arange(blocks)).reshape(-1)[:nz]
 
 
-def acceptance(gradient_surface: float, voxels: int) -> float:
-    """Share of candidates that fall on surface, for `gradient_sum` of ``gradient_surface`` [voxel faces]."""
-    return max(gradient_surface * DENSITY_UNIT / (voxels * DENSITY_LIMIT), 1e-6)
+def surface(fraction: Array) -> float:
+    """Bone surface of the whole volume as the births see it [voxel faces]; faces cut by the border are no surface."""
+    planes = np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES))
+    return float(planes.astype(np.int64).sum()) / window.AREA
+
+
+def candidates_for(births_per_face: float, voxels: int) -> float:
+    """Mean number of candidates in a volume of ``voxels`` that gives each face of surface ``births_per_face``."""
+    return births_per_face * voxels * AREA_LIMIT / window.AREA
 
 
 def sites(
@@ -80,17 +78,12 @@ def sites(
     third, fourth = random.words(seed, step, random.ACCEPTANCE, index)
     position = jnp.stack([random.below(word, n) for word, n in zip((first, second, third), shape, strict=True)], axis=1)
 
-    around = position[:, None, :] + jnp.asarray(_OFFSETS)[None]
-    around = jnp.clip(around, 0, jnp.asarray(shape, jnp.int32) - 1)
+    around = jnp.clip(position[:, None, :] + jnp.asarray(_CUBE)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
     z, y, x = around[..., 0], around[..., 1], around[..., 2]
-    cube = fraction[z, y, x].astype(jnp.int32).reshape(-1, 3, 3, 3)
-    held = (owner[z, y, x] != 0).any(axis=1)
-    kernel = jnp.asarray([1, 2, 1], jnp.int32)
-    plane = kernel[:, None] * kernel[None, :]
-    gz = jnp.sum((cube[:, 2] - cube[:, 0]) * plane, axis=(1, 2))
-    gy = jnp.sum((cube[:, :, 2] - cube[:, :, 0]) * plane, axis=(1, 2))
-    gx = jnp.sum((cube[:, :, :, 2] - cube[:, :, :, 0]) * plane, axis=(1, 2))
-    accepted = random.below(fourth, DENSITY_LIMIT) < _density(gz, gy, gx)
+    cube = fraction[z, y, x].reshape(-1, 5, 5, 5)
+    held = (owner[z, y, x] != 0).reshape(-1, 5, 5, 5)[:, 1:4, 1:4, 1:4].any(axis=(1, 2, 3))
+    area = jax.vmap(lambda c: window.surface_area(c, jnp.zeros(c.shape, bool))[0][2, 2, 2])(cube)
+    accepted = random.below(fourth, AREA_LIMIT) < area
 
     wanted = jnp.sum(accepted & (index < count))
     usable = accepted & ~held

@@ -11,9 +11,10 @@ Depth is measured along the nearest surface voxel of the BMU's own patch, never 
 next trabecula: the patch is flooded along the surface from the origin, the bone beneath it flooded from the patch.
 
 The volume that a BMU removes is its patch's area times its mean depth, the definition that ties erosion depth to
-resorption rate in histomorphometry (Parfitt et al. 1987): the front's final position is found by bisection on exact mass, so that
-voxel size and lattice direction do not change how much bone a BMU takes. `FRONT_LIMIT` bounds that correction: where the bone is thinner
-than the cavity is deep, there is simply less to take.
+resorption rate in histomorphometry (Parfitt et al. 1987): the front's final position is found by bisection on exact
+mass, so that
+voxel size and lattice direction do not change how much bone a BMU takes. `FRONT_LIMIT` bounds that correction: where
+the bone is thinner than the cavity is deep, there is simply less to take.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from microct.kernels import window as w
 
 Array = Any
 
-BONE = 128  # at least half a voxel
+BONE = w.BONE
 FULL = 255
 SUB = 256  # depths are integers, in 1/256 of a voxel
 FRONT = 4096  # a front at 4096 has the profile's full depth
@@ -86,7 +87,8 @@ class Cavity(NamedTuple):
 def _quotient(numerator: Array, denominator: Array) -> Array:
     """numerator // denominator, exact for 0 <= numerator < 2**24 and 0 < denominator < 2**16.
 
-    By float32 with one correction: integer division is the slowest instruction here, and this gives the same bits on every device.
+    By float32 with one correction: integer division is the slowest instruction here, and this gives the same bits on
+    every device.
     """
     guess = (numerator.astype(jnp.float32) / denominator.astype(jnp.float32)).astype(jnp.int32)
     rest = numerator - guess * denominator
@@ -139,52 +141,52 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     """The patch of surface around ``origin`` whose area is ``area``.
 
     Returns:
-        (patch, share, depth, code, total): patch (bool), share of the profile's radius squared (0..1, float32), depth of
-        the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
+        (patch, share, depth, code, total): patch (bool), share of the profile's radius squared (0..1, float32),
+        depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
     """
     shape = bone.shape
-    gz, gy, gx = (g.astype(jnp.float32) for g in w.sobel(fraction))
+    faces, gradient = jax.lax.optimization_barrier(w.surface_area(fraction, owned))
+    gz, gy, gx = (g.astype(jnp.float32) for g in gradient)
     norm = jnp.sqrt(gz * gz + gy * gy + gx * gx) + 1e-3
     normal = jax.lax.optimization_barrier((gz / norm, gy / norm, gx / norm))
 
-    # Faces between free bone and free marrow, each weighted with its share of the true area: sum over axes of n_k^2 is 1.
-    free = ~owned
-    weight = jnp.zeros(shape, jnp.float32)
-    above = jnp.zeros(shape, jnp.float32)  # bone over the surface voxel along its steepest open face
-    steepest = jnp.zeros(shape, jnp.float32)
+    # Bone over the surface voxel along its steepest open face says how deep the voxel's centre lies.
     value = fraction.astype(jnp.float32) / FULL
+    above = jnp.zeros(shape, jnp.float32)
+    steepest = jnp.full(shape, -1.0, jnp.float32)
     for axis, offset in w.faces():
-        open_face = bone & free & w.shifted(~bone & free, axis, offset, False)
-        tilt = jnp.maximum(-normal[axis] * offset, 0.0)
-        weight = weight + jnp.where(open_face, jnp.maximum(tilt, 0.05), 0.0)
-        column = value + w.shifted(value, axis, offset)
-        better = open_face & (tilt >= steepest)
-        above = jnp.where(better, column, above)
+        open_face = bone & ~owned & w.shifted(~bone & ~owned, axis, offset, False)
+        tilt = -normal[axis] * offset
+        better = open_face & (tilt > steepest)
+        above = jnp.where(better, value + w.shifted(value, axis, offset), above)
         steepest = jnp.where(better, tilt, steepest)
-    weight, above, steepest = jax.lax.optimization_barrier((weight, above, steepest))
-    surface = weight > 0.0
+    above, steepest = jax.lax.optimization_barrier((above, steepest))
+    surface = steepest > -1.0
     depth = jnp.clip(jnp.maximum(steepest, 0.5) * (above - 0.5), 0.0, 1.5)
 
-    # int32 sums are order-free; 1/64 of a face is far below the voxel's own error.
-    faces = jnp.round(weight * 64.0).astype(jnp.int32)
-
     grid = jnp.meshgrid(*(jnp.arange(n, dtype=jnp.int32) for n in shape), indexing="ij")
-    offset2 = sum((axis - origin[k]) ** 2 for k, axis in enumerate(grid))
+
+    def squared_distance(place: Array) -> Array:
+        z, y, x = (axis - place[k] for k, axis in enumerate(grid))
+        return z * z + y * y + x * x
+
+    offset2 = squared_distance(origin)
     rank = jnp.where(surface, offset2, jnp.int32(1 << 24))
     start = jnp.argmin(rank.ravel())
     seed = jnp.stack(jnp.unravel_index(start, shape)).astype(jnp.int32)
-    facing = sum(n * n.ravel()[start] for n in normal)
+    nz, ny, nx = normal
+    facing = nz * nz.ravel()[start] + ny * ny.ravel()[start] + nx * nx.ravel()[start]
     passable = surface & (facing > -0.2)
-    is_seed = (offset2 * 0 + sum((axis - seed[k]) ** 2 for k, axis in enumerate(grid))) == 0
+    from_seed = squared_distance(seed)
     steps = max(shape) // 2 + 6
-    reached = w.flood(is_seed & surface, passable, steps, w.grown)
+    reached = w.flood((from_seed == 0) & surface, passable, steps, w.grown)
 
     # Distance along the surface from chord and turn of the normal: exact on planes, spheres and cylinders' hoops.
-    chord = jnp.sqrt(sum((axis - seed[k]) ** 2 for k, axis in enumerate(grid)).astype(jnp.float32))
+    chord = jnp.sqrt(from_seed.astype(jnp.float32))
     turn = jnp.clip((1.0 - facing) * 0.5, 0.0, 0.7)
     arc = jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32)
 
-    wanted = jnp.round(area * 64.0).astype(jnp.int32)
+    wanted = jnp.round(area * w.AREA).astype(jnp.int32)
     radius = _bisect(lambda r: jnp.sum(jnp.where(reached & (arc < r), faces, 0)) >= wanted, 0, 64 * 2 * max(shape))
     patch = reached & (arc < radius)
     total = jnp.minimum(jnp.sum(jnp.where(patch, faces, 0)), wanted)
@@ -193,7 +195,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     share = jnp.clip((arc.astype(jnp.float32) / edge) ** 2, 0.0, 1.0)
     code = w.direction_code(gz, gy, gx)
     near = rank.ravel()[start] <= 27
-    return patch & near, share, depth, code, jnp.where(near, total, 0).astype(jnp.float32) / 64.0
+    return patch & near, share, depth, code, jnp.where(near, total, 0).astype(jnp.float32) / w.AREA
 
 
 def _nearest(key: Array, reach: int, far: int) -> Array:

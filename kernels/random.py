@@ -24,7 +24,7 @@ _PARITY = 0x1BD11BDA
 
 
 def threefry2x32(key0: Array, key1: Array, counter0: Array, counter1: Array, xp: Any = jnp) -> tuple[Array, Array]:
-    """Two uint32 words for each (key, counter); all arguments uint32 and broadcastable; ``xp`` is jax.numpy or numpy."""
+    """Two uint32 words for each (key, counter); arguments uint32, broadcastable; ``xp`` jax.numpy or numpy."""
     u32 = xp.uint32
     keys = (key0, key1, key0 ^ key1 ^ u32(_PARITY))
     x0, x1 = counter0 + keys[0], counter1 + keys[1]
@@ -54,7 +54,7 @@ def words(seed: Array, step: Array, stream: int, index: Array, xp: Any = jnp) ->
 
 
 def below(word: Array, bound: Array, xp: Any = jnp) -> Array:
-    """Integers in [0, bound), uniform: the high half of word * bound, in uint32 arithmetic (bound < 2**16), as int32."""
+    """Uniform integers in [0, bound), int32: the high half of word * bound, in uint32 arithmetic (bound < 2**16)."""
     u32 = xp.uint32
     bound = xp.asarray(bound).astype(u32)
     high, low = word >> u32(16), word & u32(0xFFFF)

@@ -1,10 +1,10 @@
 """The life of BMUs on voxels: cavities deepen, wait, and refill from the floor up; new ones are born.
 
-One voxel belongs to one BMU until it is released, so all writes are free of conflicts, and sums are integers: the bits do
-not depend on the order of work. Within a step every unit reads the bone as it was when the step began.
+One voxel belongs to one BMU until it is released, so all writes are free of conflicts, and sums are integers: the
+bits do not depend on the order of work. Within a step every unit reads the bone as it was when the step began.
 
-A voxel is refilled only where the voxel beneath it is bone. A cavity that broke through a plate or a rod therefore stays
-open: that one rule makes perforation permanent.
+A voxel is refilled only where the voxel beneath it is bone. A cavity that broke through a plate or a rod therefore
+stays open: that one rule makes perforation permanent.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Fields(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Progress by age [steps]: `erosion` and `refill` in 1/4096, int32 (ages,); `refill_start`, `last`, `give_up` [steps]."""
+    """Progress by age [steps]: `erosion` and `refill` in 1/4096, int32 (ages,); `refill_start`, `last`, `give_up`
+    [steps].
+    """
 
     erosion: Array
     refill: Array
@@ -223,7 +225,9 @@ def _chunks(first: Array, end: Array, size: int, body: Any, carry: Any) -> Any:
 
 
 def _set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, chunk: int) -> BMUTable:
-    """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion depth."""
+    """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion
+    depth.
+    """
     born = step - schedule.refill_start
     first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
     end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)

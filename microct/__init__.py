@@ -9,8 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from microct.volume import Volume
-
 if TYPE_CHECKING:
     from microct.imaging.resampling import crop, resample
     from microct.imaging.segmentation import segment
@@ -18,11 +16,13 @@ if TYPE_CHECKING:
     from microct.io.reader import read
     from microct.morphometry.report import measure
     from microct.simulation.config import Study
+    from microct.volume import Volume
     from microct.workflow import open, resume, simulate
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "Volume": "microct.volume",
     "read": "microct.io.reader",
     "segment": "microct.imaging.segmentation",
     "crop": "microct.imaging.resampling",

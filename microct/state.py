@@ -15,7 +15,8 @@ class Ledger(NamedTuple):
 
     Attributes:
         initial, resorbed, formed, islands: [1/255 voxel].
-        births: BMUs born; ``wanted``: births that the Poisson process asked for; ``void``: births that found no bone to take.
+        births: BMUs born; ``wanted``: births that the Poisson process asked for; ``void``: births that found no bone
+            to take.
     """
 
     initial: int
@@ -32,18 +33,6 @@ class Ledger(NamedTuple):
         return self.initial + self.formed - self.resorbed - self.islands
 
 
-class Survey(NamedTuple):
-    """Surface of the whole bone, taken at each reporting time.
-
-    Attributes:
-        surface: Crofton surface [voxel faces].
-        gradient: the same surface as the thinning of births sees it [voxel faces].
-    """
-
-    surface: float
-    gradient: float
-
-
 @dataclass(frozen=True)
 class State:
     """Everything that a later step depends on.
@@ -54,7 +43,7 @@ class State:
         count: rows in use.
         step: steps done.
         ledger: exact mass so far, including that of the BMUs at work.
-        survey: surface that births are drawn from.
+        surface: bone surface as the births see it, taken at the last reporting time [voxel faces].
     """
 
     fields: Fields
@@ -62,4 +51,4 @@ class State:
     count: int
     step: int
     ledger: Ledger
-    survey: Survey
+    surface: float

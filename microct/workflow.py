@@ -101,7 +101,8 @@ def simulate(
     """Let the years of ``study`` pass in a bone, and keep them in a new run folder.
 
     Args:
-        volume: bone fraction (uint8, 0 to 255, as `microct.segment` gives) or a bool mask; None: the scan that the study names.
+        volume: bone fraction (uint8, 0 to 255, as `microct.segment` gives) or a bool mask; None: the scan that the
+            study names.
         study: what is asked for.
         out: folder to make.
         progress: called after every block of steps.
@@ -164,7 +165,7 @@ def open(out: str | Path) -> RunResult:
     return RunResult(folder.path, Study.from_toml(folder.study_text), folder)
 
 
-def render(out: str | Path, backend: str = "auto", progress: Callable[[str], None] | None = None) -> list[Path]:
+def render(out: str | Path, backend: str = "auto", progress: Callable[[str, float], None] | None = None) -> list[Path]:
     """Draw a run: year-by-year panels, cut-away, movie, figures; returns the files made.
 
     Raises:
@@ -196,7 +197,8 @@ def _go(
         last = run(state, model, study, bone, [_Keeper(folder)], progress, stopped, previous)
     if last.step < model.calendar.total_steps:
         raise Preempted(
-            f"stopped at year {model.calendar.year(last.step):.2f}; everything so far is kept: microct resume {folder.path}"
+            f"stopped at year {model.calendar.year(last.step):.2f}; everything so far is kept: "
+            f"microct resume {folder.path}"
         )
 
 
@@ -232,7 +234,7 @@ class _Keeper:
             "step": state.step,
             "count": state.count,
             "ledger": state.ledger._asdict(),
-            "survey": state.survey._asdict(),
+            "surface": state.surface,
             "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
         }
         self.folder.save_checkpoint(state.step, arrays, meta)
@@ -243,7 +245,7 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     import jax.numpy as jnp
 
     from microct.kernels.turnover import Fields, empty_table
-    from microct.state import Ledger, State, Survey
+    from microct.state import Ledger, State
 
     count = int(meta["count"])
     rows = model.rows
@@ -252,10 +254,9 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     blank = empty_table(rows, model.plan.geometry.entries)
     table = type(blank)(*(column.at[:count].set(arrays[_COLUMNS + name]) for name, column in blank._asdict().items()))
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
-    survey = Survey(**meta["survey"])
-    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), survey)
+    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"])
     before = meta["previous"]
-    previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), survey)  # type: ignore[arg-type]
+    previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), state.surface)  # type: ignore[arg-type]
     return state, previous
 
 

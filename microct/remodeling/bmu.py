@@ -1,7 +1,8 @@
 """What a BMU is, in the field's units, and the static tables that the kernels take for it.
 
-Activation, resorption, reversal, formation, quiescence (Frost 1969). A BMU takes a patch of surface as large as a disc of
-radius `BMU.footprint_radius_um`, erodes it in `resorption_days`, waits `reversal_days` and refills it in `formation_days`.
+Activation, resorption, reversal, formation, quiescence (Frost 1969). A BMU takes a patch of surface as large as a
+disc of radius `BMU.footprint_radius_um`, erodes it in `resorption_days`, waits `reversal_days` and refills it in
+`formation_days`.
 The front moves at constant speed in both directions (Eriksen 1984 found both slowing down; kept linear, unverified).
 """
 
@@ -98,8 +99,8 @@ def geometry(bmu: BMU, voxel_um: float, deepest_mean_um: float, shape: tuple[int
     if reach > 30 or voxel_um > _COARSEST * bmu.footprint_radius_um:
         raise InputError(
             f"voxels of {voxel_um:g} um cannot carry cavities {deepest_mean_um:g} um deep and "
-            f"{bmu.footprint_radius_um:g} um in radius; expected {finest:.2g} to {_COARSEST * bmu.footprint_radius_um:g} um "
-            "(usual: 10 to 50); give resample_um in [scan], or microct.resample"
+            f"{bmu.footprint_radius_um:g} um in radius; expected {finest:.2g} to {_COARSEST * bmu.footprint_radius_um:g} "
+            "um (usual: 10 to 50); give resample_um in [scan], or microct.resample"
         )
     half = math.ceil(1.35 * radius) + 1
     window = tuple(min(2 * half + 1, n) for n in shape)

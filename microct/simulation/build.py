@@ -11,21 +11,21 @@ import numpy as np
 
 from microct.kernels import activation
 from microct.kernels.cavity import BONE
-from microct.kernels.stencil import configuration_histogram
-from microct.kernels.surface import crofton_surface
 from microct.kernels.turnover import Fields, Plan, Schedule, empty_table
 from microct.remodeling import bmu as bmus
 from microct.simulation import demand as demands
 from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
 from microct.simulation.config import Study
-from microct.state import Ledger, State, Survey
-from microct.status import InputError, InternalError
+from microct.state import Ledger, State
+from microct.status import InputError
 from microct.volume import Volume
 
 #: Steps that one call of the kernel does at most: progress and signals are looked at between calls.
 BLOCK_STEPS = 18
 #: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
 _SPARE = 1.25
+#: Births of one step that the owner's tag can tell apart.
+MOST_BIRTHS = 60000
 _SMALLEST = 8
 
 
@@ -62,16 +62,10 @@ class Model:
         """Footprint of a BMU [voxel faces]."""
         return bmus.footprint_faces(self.bmu, self.voxel_um)
 
-    def births_mean(self, step: int, surface_faces: float) -> float:
-        """Mean number of births of a step on ``surface_faces`` of bone surface."""
-        rate = self.demand.activation_frequency_per_yr[step] * self.calendar.step_days / DAYS_PER_YEAR
-        return float(rate * surface_faces / self.footprint_faces)
-
-
-def survey(fraction: np.ndarray | jax.Array) -> Survey:
-    """Measure the surface that births are drawn from."""
-    faces = crofton_surface(configuration_histogram(fraction, BONE), (1.0, 1.0, 1.0))
-    return Survey(faces, activation.gradient_sum(fraction))
+    def births_per_face(self, step: int) -> float:
+        """Mean number of births of a step on each voxel face of bone surface."""
+        rate = float(self.demand.activation_frequency_per_yr[step])
+        return rate * self.calendar.step_days / DAYS_PER_YEAR / self.footprint_faces
 
 
 def check(volume: Volume) -> None:
@@ -129,21 +123,25 @@ def build(volume: Volume, study: Study) -> Model:
         seed=settings.seed,
         spacing_mm=volume.spacing_mm,
     )
-    return sized(model, volume, survey(volume.values))
+    return _sized(model, volume)
 
 
-def sized(model: Model, volume: Volume, surface: Survey) -> Model:
+def _sized(model: Model, volume: Volume) -> Model:
     """The model with tables large enough for the busiest step on this surface; sizes never change a result."""
-    busiest = int(np.argmax(model.demand.activation_frequency_per_yr)) if model.calendar.total_steps else 0
-    births = model.births_mean(busiest, surface.surface) * _SPARE if model.calendar.total_steps else 0.0
+    busiest = int(np.argmax(model.demand.activation_frequency_per_yr)) if model.calendar.total_steps else -1
+    per_face = model.births_per_face(busiest) if busiest >= 0 else 0.0
+    area = max(activation.surface(volume.values), 1.0)
+    births = per_face * area * _SPARE
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
-    accepted = activation.acceptance(surface.gradient, volume.values.size)
-    if births_most > 60000:
-        raise InternalError(
-            f"{births:.0f} births a step are more than the 60000 that the owner's tag can tell apart: shorten step_days"
+    if births_most > MOST_BIRTHS:
+        raise InputError(
+            f"{births:.0f} births in one step are more than {MOST_BIRTHS}: "
+            "give a shorter step_days in [time] (usual: 5 to 20)"
         )
-    mean = births / accepted
-    candidates = _bucket(mean + 8.0 * math.sqrt(mean) + (births + 24.0) / accepted)
+    mean = activation.candidates_for(per_face, volume.values.size)
+    # Spares: sites that are held by another BMU are made up from candidates beyond the drawn number.
+    spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size)
+    candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
     rows = _bucket(births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64)
     on_cpu = jax.default_backend() == "cpu"
@@ -171,4 +169,4 @@ def first_state(model: Model, volume: Volume) -> State:
     fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint16), jnp.zeros(volume.shape, jnp.uint16))
     table = empty_table(model.rows, model.plan.geometry.entries)
     initial = int(volume.values.sum(dtype=np.int64))
-    return State(fields, table, 0, 0, Ledger(initial), survey(volume.values))
+    return State(fields, table, 0, 0, Ledger(initial), activation.surface(volume.values))

@@ -30,7 +30,9 @@ class Demand:
 
 
 def of_study(study: Study, calendar: Calendar) -> Demand:
-    """Healthy demand during the burn-in, then that of the patient's cells; values that the study gives go before both."""
+    """Healthy demand during the burn-in, then that of the patient's cells; values that the study gives go before
+    both.
+    """
     burn_in, total = calendar.burn_in_steps, calendar.total_steps
     patient = Patient(
         menopause=study.patient.menopause,

@@ -23,10 +23,10 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
         sample: name of the specimen.
     """
     year = model.calendar.year(state.step)
-    table = measure(bone, convention=study.report.convention, threshold="half", thickness=study.report.thickness)
-    listed = [Row(row.symbol, row.value, year, sample, row.convention, row.note) for row in table]
+    report = study.report
+    structure = measure(bone, None, report.convention, "half", thickness=report.thickness, time_yr=year, sample=sample)
     measured = _ledger(state, model) | _dynamics(state, model, previous) | _signals(state, model)
-    return listed + [Row(symbol, value, year, sample) for symbol, value in measured.items()]
+    return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
 
 
 def _ledger(state: State, model: Model) -> dict[str, float]:
@@ -51,7 +51,7 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
     refilling = live & (age >= int(model.schedule.refill_start))
     area = np.asarray(state.bmus.area, dtype=np.float64)
     open_mass = float((np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64))[live].sum())
-    surface = max(state.survey.surface, 1e-9)
+    surface = max(state.surface, 1e-9)
     measured = {
         "Ac.f": float(demand.activation_frequency_per_yr[step]),
         "E.De": erosion,

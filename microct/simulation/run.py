@@ -80,6 +80,8 @@ def run(
     calendar = model.calendar
     sample = study.report.name or initial.provenance.source
 
+    last = state if previous is None else previous
+
     def moment(rows: Sequence[Row] = ()) -> Moment:
         fraction = np.asarray(state.fields.fraction)
         when = calendar.year(state.step)
@@ -98,13 +100,13 @@ def run(
         rows = report.rows(state, model, study, here.bone, last if last is not state else None, sample)
         if rows_say_broken(rows):
             raise InternalError(
-                f"step {state.step}: the mass ledger does not close; the last checkpoint is intact; please report this run"
+                f"step {state.step}: the mass ledger does not close; the last checkpoint is intact; "
+                "please report this run"
             )
         for reporter in reporters:
             reporter.report(replace(here, rows=tuple(rows)))
         last = _remembered(state)
 
-    last = state if previous is None else previous
     if state.step == 0:
         take_stock()
         for reporter in reporters:

@@ -10,12 +10,14 @@ import numpy as np
 
 from microct.kernels import activation, random, turnover
 from microct.remodeling import islands
-from microct.simulation.build import BLOCK_STEPS, Model, survey
+from microct.simulation.build import BLOCK_STEPS, Model
 from microct.state import State
 
 
 def advance(state: State, model: Model, until: int) -> State:
-    """Let steps pass up to ``until``; the work is cut where the table of BMUs would run over, which changes no result."""
+    """Let steps pass up to ``until``; the work is cut where the table of BMUs would run over, which changes no
+    result.
+    """
     while state.step < until:
         state = _block(state, model, min(until, state.step + BLOCK_STEPS))
     return state
@@ -50,7 +52,7 @@ def _block(state: State, model: Model, until: int) -> State:
     )
     capacity = table.live.shape[0]
     table, live = turnover.compacted(table, capacity if int(done) else 2 * capacity)
-    return State(fields, table, int(live), state.step + int(done), ledger, state.survey)
+    return State(fields, table, int(live), state.step + int(done), ledger, state.surface)
 
 
 def _totals(table: turnover.BMUTable) -> tuple[int, int]:
@@ -60,11 +62,12 @@ def _totals(table: turnover.BMUTable) -> tuple[int, int]:
 
 def _demand(state: State, model: Model, steps: int) -> turnover.Demand:
     """The demand of the next steps in kernel units; candidates are drawn here, in float64 on the host."""
-    accepted = activation.acceptance(state.survey.gradient, state.fields.fraction.size)
+    voxels = state.fields.fraction.size
     padded = np.zeros((3, BLOCK_STEPS))
     for k in range(steps):
         step = state.step + k
-        padded[0, k] = random.poisson(model.seed, step, model.births_mean(step, state.survey.surface) / accepted)
+        mean = activation.candidates_for(model.births_per_face(step), voxels)
+        padded[0, k] = random.poisson(model.seed, step, mean)
         padded[1, k] = model.demand.erosion_depth_um[step] / model.voxel_um
         padded[2, k] = model.demand.wall_thickness_um[step] / model.voxel_um
     return turnover.Demand(
@@ -81,4 +84,4 @@ def take_stock(state: State) -> State:
         fraction[gone] = 0
         fields = state.fields._replace(fraction=jnp.asarray(fraction))
         state = dataclasses.replace(state, fields=fields, ledger=ledger)
-    return dataclasses.replace(state, survey=survey(fraction))
+    return dataclasses.replace(state, surface=activation.surface(fraction))

@@ -1,0 +1,225 @@
+"""Remodeling against its exact and limiting cases: what must hold whatever the parameters are."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from bones import Run, plate, run, study
+
+from microct.imaging.specimens import sample
+from microct.kernels import activation, components
+from microct.remodeling.bmu import depth_shares
+from microct.simulation import step
+from microct.simulation.build import build, first_state
+from microct.simulation.calendar import DAYS_PER_YEAR
+from microct.volume import Volume
+
+SHAPE = (24, 128, 128)
+VOXEL_UM = 40.0
+E_UM = 47.0
+
+
+@pytest.fixture(scope="module")
+def balanced() -> Run:
+    """Eight years of zero balance on a plate 600 um thick."""
+    demand = {"activation_frequency_per_year": 0.6, "erosion_depth_um": E_UM, "wall_thickness_um": E_UM}
+    return run(plate(SHAPE, VOXEL_UM, 600.0), study(8, **demand))
+
+
+def surface_faces() -> float:
+    """Both faces of the plate [voxel faces]."""
+    return 2.0 * SHAPE[1] * SHAPE[2]
+
+
+def test_the_ledger_closes_at_every_step() -> None:
+    bone = sample("trabecular", size_mm=2.0, voxel_size_um=40.0, seed=3)
+    model = build(bone, study(1, activation_frequency_per_year=2.0, erosion_depth_um=60.0, wall_thickness_um=40.0))
+    state = first_state(model, bone)
+    for _ in range(model.calendar.total_steps):
+        state = step.advance(state, model, state.step + 1)
+        if state.step % 12 == 0:
+            state = step.take_stock(state)
+        fraction = np.asarray(state.fields.fraction)
+        assert int(fraction.sum(dtype=np.int64)) == state.ledger.mass
+    assert state.ledger.resorbed > state.ledger.formed > 0
+    assert state.ledger.islands > 0
+
+
+def test_zero_balance_keeps_the_bone(balanced: Run) -> None:
+    """Formed / resorbed is 1.00 +- 0.01 once the first cavities have closed; cavities still open count as closed."""
+    year = next(k for k, state in enumerate(balanced.states) if state.step * 10 >= 365)
+    formed = balanced.change("formed", year) + balanced.open - balanced.open_mass[year]
+    assert formed / balanced.change("resorbed", year) == pytest.approx(1.0, abs=0.01)
+    assert balanced.lost == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_transient_is_the_remodeling_space(balanced: Run) -> None:
+    """Open volume = Ac.f BS E (T_res / 2 + T_rev + T_form / 2), within 10 %."""
+    unit = balanced.model.bmu
+    steady = balanced.open_mass[len(balanced.open_mass) // 4 :]
+    theory = 0.6 * surface_faces() * (E_UM / VOXEL_UM) * unit.open_days / DAYS_PER_YEAR
+    assert np.mean(steady) == pytest.approx(theory, rel=0.1)
+
+
+def test_turnover_is_activation_frequency_times_surface_times_depth(balanced: Run) -> None:
+    theory = 0.6 * surface_faces() * (E_UM / VOXEL_UM) * 8.0
+    # Cavities that are still being eroded have not given all of theirs yet: a quarter of a resorption period's births.
+    assert balanced.change("resorbed") == pytest.approx(theory, rel=0.05)
+    assert balanced.last.ledger.births == balanced.last.ledger.wanted
+    assert balanced.last.ledger.void <= 0.005 * balanced.last.ledger.births
+
+
+def test_births_are_a_poisson_process_and_depths_are_as_prescribed() -> None:
+    bone = plate(SHAPE, VOXEL_UM, 600.0)
+    model = build(bone, study(9, activation_frequency_per_year=0.6, erosion_depth_um=E_UM, wall_thickness_um=E_UM))
+    state = first_state(model, bone)
+    births, depths, areas, taken = [], [], [], []
+    while state.step < model.calendar.total_steps:
+        before = state
+        state = step.advance(state, model, state.step + 1)
+        births.append(state.ledger.births - before.ledger.births)
+        new = np.asarray(state.bmus.born) == state.step - 1
+        depths += list(np.asarray(state.bmus.mean_depth)[new])
+        areas += list(np.asarray(state.bmus.area)[new])
+        done = np.asarray(state.bmus.live) & (state.step - 1 - np.asarray(state.bmus.born) == 7)
+        expected = np.asarray(state.bmus.mean_depth)[done] * np.asarray(state.bmus.area)[done]
+        taken += list(np.asarray(state.bmus.resorbed)[done] / 255.0 / expected)
+    counts = np.array(births, float)
+    # The dispersion of n Poisson counts has a standard error of sqrt(2 / n): 0.08 here.
+    assert counts.var(ddof=1) / counts.mean() == pytest.approx(1.0, abs=2.5 * math.sqrt(2.0 / len(counts)))
+    mean = model.births_per_face(0) * model_surface(bone)
+    assert counts.mean() == pytest.approx(mean, rel=0.06)
+    depth_um = np.array(depths) * VOXEL_UM
+    assert depth_um.mean() == pytest.approx(E_UM, rel=0.02)
+    assert depth_um.std() / depth_um.mean() == pytest.approx(0.25, rel=0.06)
+    assert np.mean(areas) == pytest.approx(model.footprint_faces, rel=0.01)
+    # Each finished cavity holds its patch times its depth; less where another BMU of the same step has a voxel.
+    assert np.median(taken) == pytest.approx(1.0, abs=0.005)
+    assert np.mean(taken) == pytest.approx(1.0, abs=0.02)
+
+
+def model_surface(bone: Volume) -> float:
+    """Surface as the births see it [voxel faces]; checked against the plate's two faces."""
+    found = activation.surface(bone.values)
+    assert found == pytest.approx(surface_faces(), rel=0.001)
+    return found
+
+
+def test_prescribed_spread_has_the_mean_and_the_skew() -> None:
+    shares = depth_shares(0.25) / 4096.0
+    assert shares.mean() == pytest.approx(1.0, abs=1e-3)
+    assert shares.std() == pytest.approx(0.25, rel=0.01)
+    assert np.mean((shares - 1.0) ** 3) > 0.0
+    assert (depth_shares(0.0) == 4096).all()
+
+
+def columns_open(fraction: np.ndarray) -> int:
+    """Columns normal to the plate without any bone left: holes."""
+    return int((~(fraction >= 128).any(axis=0)).sum())
+
+
+def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
+    demand = {"erosion_depth_um": E_UM, "wall_thickness_um": E_UM, "erosion_depth_cv": 0.0}
+    thin = plate((24, 96, 96), 20.0, 40.0)
+    bone = run(thin, study(1, activation_frequency_per_year=0.8, **demand))
+    assert columns_open(np.asarray(bone.last.fields.fraction)) > 100
+    # Afterwards nothing is born: every cavity that can close has closed, and the holes are still there.
+    healed = dataclasses.replace(
+        bone.model, demand=dataclasses.replace(bone.model.demand, activation_frequency_per_yr=np.zeros(400))
+    )
+    asked = healed.demand
+    healed = dataclasses.replace(
+        healed,
+        demand=dataclasses.replace(asked, erosion_depth_um=np.full(400, E_UM), wall_thickness_um=np.full(400, E_UM)),
+    )
+    holes = []
+    state = bone.last
+    for until in (state.step + 60, state.step + 200):
+        state = step.advance(state, healed, until)
+        holes.append(columns_open(np.asarray(state.fields.fraction)))
+    assert not np.asarray(state.bmus.live).any()
+    assert holes[0] == holes[1] > 100
+    assert state.ledger.formed < 0.7 * state.ledger.resorbed
+
+
+def test_a_plate_thicker_than_two_cavities_never_perforates() -> None:
+    demand = {"erosion_depth_um": E_UM, "wall_thickness_um": E_UM}
+    thick = plate((24, 96, 96), 20.0, 260.0)
+    bone = run(thick, study(4, activation_frequency_per_year=0.8, **demand))
+    assert columns_open(np.asarray(bone.last.fields.fraction)) == 0
+    assert bone.lost == pytest.approx(0.0, abs=1e-3)
+
+
+def test_loss_is_births_times_balance() -> None:
+    """A thick plate under negative balance thins by Ac.f (E - W) on each face, within 2 % of the births that came."""
+    demand = {"activation_frequency_per_year": 0.6, "erosion_depth_um": E_UM, "wall_thickness_um": 42.0}
+    bone = run(plate(SHAPE, VOXEL_UM, 600.0), study(6, **demand))
+    resorbed, open_now = bone.change("resorbed"), bone.open
+    lost = resorbed - bone.change("formed") - open_now
+    closed = resorbed - open_now
+    assert lost / closed == pytest.approx((E_UM - 42.0) / E_UM, rel=0.06)
+    whole = 0.6 * surface_faces() * 6.0 * (E_UM - 42.0) / VOXEL_UM
+    assert lost == pytest.approx(whole, rel=0.1)
+
+
+def test_positive_balance_builds_beyond_the_old_surface() -> None:
+    demand = {"activation_frequency_per_year": 0.6, "erosion_depth_um": E_UM, "wall_thickness_um": 50.0}
+    bone = run(plate(SHAPE, VOXEL_UM, 600.0), study(6, **demand))
+    gained = bone.change("formed") + bone.open - bone.change("resorbed")
+    assert gained == pytest.approx(0.6 * surface_faces() * 6.0 * 3.0 / VOXEL_UM, rel=0.15)
+
+
+def loss_of(volume: object, years: float, **demand: float) -> float:
+    """Share of bone lost for good."""
+    return run(volume, study(years, **demand)).lost  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_no_axis_is_special(axis: int) -> None:
+    """The same plate upright and lying loses the same within the error of so many births (4 %)."""
+    demand = {"activation_frequency_per_year": 1.0, "erosion_depth_um": E_UM, "wall_thickness_um": 37.0}
+    upright = run(plate(SHAPE, VOXEL_UM, 600.0), study(4, **demand))
+    turned = [0, 0, 0]
+    turned[axis], turned[0], turned[3 - axis] = SHAPE[0], SHAPE[1], SHAPE[2]
+    lying = run(plate(tuple(turned), VOXEL_UM, 600.0, axis=axis), study(4, **demand))  # type: ignore[arg-type]
+    assert lying.lost == pytest.approx(upright.lost, rel=3.0 * math.sqrt(2.0 * 1.06 / upright.last.ledger.births))
+
+
+def test_rotated_by_90_degrees_a_specimen_loses_the_same() -> None:
+    bone = sample("trabecular", size_mm=3.2, voxel_size_um=40.0, seed=5)
+    demand = {"activation_frequency_per_year": 0.6, "erosion_depth_um": E_UM, "wall_thickness_um": 42.0}
+    turned = bone.with_values(np.ascontiguousarray(np.rot90(bone.values, axes=(0, 1))), "turned by 90 degrees")
+    one, other = run(bone, study(5, **demand)), run(turned, study(5, **demand))
+    births = min(one.last.ledger.births, other.last.ledger.births)
+    assert other.lost == pytest.approx(one.lost, rel=3.0 * math.sqrt(2.0 * 1.06 / births))
+
+
+def test_no_surface_pins() -> None:
+    """With zero balance every site is visited in the end: of a plate turned over seven times, more than 99 %."""
+    demand = {"activation_frequency_per_year": 1.0, "erosion_depth_um": E_UM, "wall_thickness_um": E_UM}
+    bone = run(plate((24, 96, 96), VOXEL_UM, 600.0), study(7, **demand))
+    fields = bone.last.fields
+    # A site counts where bone was formed, or where a BMU is at work just now.
+    visited = ((np.asarray(fields.formed_on) > 0) | (np.asarray(fields.owner) > 0)).any(axis=0)
+    expected = 1.0 - math.exp(-2 * 7.0)
+    assert visited.mean() > min(0.99, expected)
+
+
+def test_what_hangs_on_nothing_is_lost_and_counted() -> None:
+    bone = plate((24, 64, 64), VOXEL_UM, 400.0)
+    values = bone.values.copy()
+    values[2:4, 30:33, 30:33] = 255
+    model = build(bone.with_values(values, "with an island"), study(1, activation_frequency_per_year=0.0))
+    state = step.take_stock(first_state(model, bone.with_values(values, "with an island")))
+    assert state.ledger.islands == 2 * 3 * 3 * 255
+    assert components.count(np.asarray(state.fields.fraction) >= 128) == 1
+
+
+def test_nothing_is_born_without_activation() -> None:
+    bone = plate((24, 64, 64), VOXEL_UM, 400.0)
+    still = run(bone, study(1, activation_frequency_per_year=0.0, erosion_depth_um=E_UM, wall_thickness_um=E_UM))
+    assert (np.asarray(still.last.fields.fraction) == bone.values).all()
+    assert still.last.ledger == still.states[0].ledger
