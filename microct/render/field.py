@@ -14,8 +14,8 @@ LEVEL = 127.5
 DISPLAY_LIMIT = 200
 #: Voxels of marrow around the block, so that bone cut by its faces is closed.
 PAD = 2
-#: A voxel of bone stays this far above `LEVEL`, one of marrow this far below.
-MARGIN = 25.0
+#: A voxel stays this far on its own side of `LEVEL`: at least, and at most where smoothing would move it across.
+MARGIN_LEAST, MARGIN_MOST = 2.0, 25.0
 
 #: Voxel ranges (start, stop) along (z, y, x).
 Box = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -82,12 +82,13 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
     return np.stack(slabs)
 
 
-def smooth(fraction: np.ndarray, rounds: int = 3) -> np.ndarray:
+def smooth(fraction: np.ndarray, rounds: int = 4) -> np.ndarray:
     """Take the staircase off without moving a voxel to the other side.
 
-    Binomial smoothing, after each round clamped so that bone (>= 128) stays at least `MARGIN` above `LEVEL` and marrow
-    below it: a plate or rod one voxel thick is still there, a pore one voxel wide still open. After the constrained
-    smoothing of Whitaker 2000, doi:10.1145/353888.353893 (our own, simpler form).
+    Binomial smoothing; after each round a voxel that it would take to the other side of `LEVEL` is put back to its own,
+    the further the more it was moved. So a slope loses its terraces, where smoothing moves voxels little, and a
+    plate or rod one voxel thick is still there, a pore one voxel wide still open, where it would move them much. After
+    the constrained smoothing of Whitaker 2000, doi:10.1145/353888.353893 (our own, simpler form).
 
     Args:
         fraction: (nz, ny, nx) float32, 0 to 255.
@@ -95,14 +96,14 @@ def smooth(fraction: np.ndarray, rounds: int = 3) -> np.ndarray:
     Returns:
         (nz, ny, nx) float32, 0 to 255.
     """
-    bone = fraction > LEVEL
-    low = np.where(bone, np.float32(LEVEL + MARGIN), np.float32(0.0))
-    high = np.where(bone, np.float32(255.0), np.float32(LEVEL - MARGIN))
+    side = np.where(fraction > LEVEL, np.float32(1.0), np.float32(-1.0))
     result = fraction.astype(np.float32)
     for _ in range(rounds):
         for axis in range(3):
             result = binomial(result, axis)
-        np.clip(result, low, high, out=result)
+        inward = (result - np.float32(LEVEL)) * side
+        least = np.clip(-0.5 * inward, 0.0, MARGIN_MOST - MARGIN_LEAST) + np.float32(MARGIN_LEAST)
+        result = np.maximum(inward, least) * side + np.float32(LEVEL)
     return result
 
 

@@ -108,7 +108,7 @@ def captioned(
     remains = left + (right - left) * frame.bone_volume_fraction / start
     pen.rectangle([left, top, right, top + 0.6 * text], fill=light.LOST)
     pen.rectangle([left, top, remains, top + 0.6 * text], fill=light.CUT_FACE)
-    entries = [entry for entry in page.meanings(first, gained) if entry[0] != light.CUT_FACE]
+    entries = [entry for entry in page.meanings(first, True, gained) if entry[0] != light.CUT_FACE]
     page.legend(pen, (text, top + 1.8 * text), entries, round(0.85 * text))
     words = f"each frame is held while the camera turns; {first.volume.shape[0]} voxels of {voxel_words(first)} up"
     pen.text((text, sheet.height - 0.4 * text), words, page.QUIET, page.typeface(max(9, round(0.7 * text))), "lb")

@@ -72,23 +72,26 @@ def scale_bar(
     pen.text((right - long - 0.5 * size, baseline), f"{length:g} mm", font=typeface(size), fill=INK, anchor="rm")
 
 
-def legend(pen: ImageDraw.ImageDraw, at: Place, entries: Sequence[tuple[Color, str]], size: int) -> float:
-    """Swatches with words in one line from ``at`` (left, middle); returns where the line ends."""
+def legend(
+    pen: ImageDraw.ImageDraw, at: Place, entries: Sequence[tuple[Color, str]], size: int, right: float = math.inf
+) -> float:
+    """Swatches with words from ``at`` (left, middle of a line), wrapped at ``right``; returns the last middle."""
     x, y = at
     for color, words in entries:
-        pen.rounded_rectangle(
-            [x, y - size * 0.45, x + 1.5 * size, y + size * 0.45], size * 0.18, fill=color, outline=QUIET
-        )
-        x += 1.9 * size
-        pen.text((x, y), words, font=typeface(size), fill=INK, anchor="lm")
-        x += typeface(size).getlength(words) + 1.3 * size
-    return x
+        wide = 1.9 * size + typeface(size).getlength(words)
+        if x > at[0] and x + wide > right:
+            x, y = at[0], y + 1.6 * size
+        pen.rounded_rectangle([x, y - size * 0.45, x + 1.5 * size, y + size * 0.45], size * 0.18, color, QUIET)
+        pen.text((x + 1.9 * size, y), words, font=typeface(size), fill=INK, anchor="lm")
+        x += wide + 1.3 * size
+    return y
 
 
-def meanings(first: Frame, gained: bool) -> list[tuple[Color, str]]:
+def meanings(first: Frame, lost: bool, gained: bool) -> list[tuple[Color, str]]:
     """What the colors say."""
     since = f"since year {first.time_yr:g}"
-    entries = [(light.BONE, "bone"), (light.CUT_FACE, "bone, cut by the block"), (light.LOST, f"lost {since}")]
+    entries: list[tuple[Color, str]] = [(light.BONE, "bone"), (light.CUT_FACE, "bone, cut by the block")]
+    entries += [(light.LOST, f"lost {since}")] if lost else []
     return [*entries, (light.GAINED, f"gained {since}")] if gained else entries
 
 

@@ -101,8 +101,8 @@ def sheet_of(
     width, height = tiles[0][1].size
     columns = min(len(tiles), 3)
     rows = -(-len(tiles) // columns)
-    text = max(14, round(width / 23))
-    gap, head, foot, label = text, 3 * text, 5 * text, int(2.2 * text)
+    text = text_size(width, columns)
+    gap, head, foot, label = text, 3 * text, int(7.4 * text), int(2.2 * text)
     sheet = Image.new("RGB", (columns * width + 2 * gap, head + rows * (height + label) + foot), page.PAPER)
     pen = ImageDraw.Draw(sheet)
     pen.text(
@@ -120,15 +120,20 @@ def sheet_of(
         words = page.change_words(frame, first)
         pen.text((x + width - 0.6 * text, y + 1.5 * text), words, page.INK, page.typeface(text), "rs")
     line = sheet.height - foot + 1.5 * text
-    ends = page.legend(pen, (gap, line), page.meanings(first, gained), text)
-    below = line if ends + 12 * text < sheet.width else line + 1.7 * text
-    page.scale_bar(pen, sheet.width - 1.6 * gap, below, mm_per_pixel, 0.45 * width, text)
-    words = page.small_print(
-        display, first, f"one camera, no perspective; in brackets the change since year {first.time_yr:g}"
-    )
-    size = fitting(words, sheet.width * 0.94, round(0.76 * text))
-    pen.text((gap, sheet.height - text), words, page.QUIET, page.typeface(size), "lb")
-    return sheet
+    bar = 0.45 * width
+    meanings = page.meanings(first, len(tiles) > 1, gained)
+    line = page.legend(pen, (gap, line), meanings, text, sheet.width - bar - 6 * text)
+    page.scale_bar(pen, sheet.width - 1.6 * gap, sheet.height - foot + 1.5 * text, mm_per_pixel, bar, text)
+    brackets = f"; in brackets the change since year {first.time_yr:g}" if len(tiles) > 1 else ""
+    words = page.small_print(display, first, f"one camera, no perspective{brackets}")
+    size = fitting(words, sheet.width - 2 * gap, round(0.76 * text))
+    pen.text((gap, line + 1.6 * text), words, page.QUIET, page.typeface(size), "la")
+    return sheet.crop((0, 0, sheet.width, min(sheet.height, int(line + 3.4 * text))))
+
+
+def text_size(width: int, columns: int) -> int:
+    """Type size for panels ``width`` pixels wide, so many abreast."""
+    return max(14, round(width / {1: 36, 2: 27}.get(columns, 23)))
 
 
 def fitting(words: str, width: float, largest: int) -> int:

@@ -17,7 +17,7 @@ from microct.render.backend import BACKEND_VARIABLE, backend_in_use
 from microct.render.cutaway import cutaway
 from microct.render.frame import Frame
 from microct.render.movie import movie
-from microct.render.panels import panels
+from microct.render.panels import panels, text_size
 from microct.render.pictures import render_all
 from microct.render.scene import framed
 from microct.status import InputError, StorageError, StudyError
@@ -40,7 +40,7 @@ def teal(image: np.ndarray) -> np.ndarray:
 
 def drawing(sheet: np.ndarray, index: int) -> np.ndarray:
     """The drawing of one panel, without captions and legend."""
-    text = max(14, round(TILE[0] / 23))
+    text = text_size(TILE[0], 3)
     y = 3 * text + int(2.2 * text)
     return sheet[y : y + TILE[1], text + index * TILE[0] : text + (index + 1) * TILE[0]]
 
@@ -48,8 +48,7 @@ def drawing(sheet: np.ndarray, index: int) -> np.ndarray:
 def test_panels_mark_lost_bone_where_it_was_and_nowhere_else(years: list[Frame], tmp_path: Path) -> None:
     path = panels(years[:3], tmp_path / "deep" / "years.png", title="lattice", tile=TILE, backend="tracer")
     sheet = pixels(path)
-    text = max(14, round(TILE[0] / 23))
-    assert sheet.shape[1] == 3 * TILE[0] + 2 * text
+    assert sheet.shape[1] == 3 * TILE[0] + 2 * text_size(TILE[0], 3)
     counts = [red(drawing(sheet, i)).sum() for i in range(3)]
     assert counts[0] == 0
     assert 20 < counts[1] < counts[2]
@@ -100,7 +99,7 @@ def test_the_cut_opens_the_block(years: list[Frame], tmp_path: Path, cut: str) -
     path = cutaway([years[0], years[2]], tmp_path / f"{cut}.png", cut=cut, tile=TILE, backend="tracer")
     whole = pixels(panels(years[:1], tmp_path / "whole.png", tile=TILE, backend="tracer"))
     opened = pixels(path)
-    assert opened.shape[1] == 2 * TILE[0] + 2 * max(14, round(TILE[0] / 23))
+    assert opened.shape[1] == 2 * TILE[0] + 2 * text_size(TILE[0], 2)
     bone = [(np.ptp(drawing(image, 0), axis=-1) > 12).sum() for image in (opened, whole)]
     assert 0.15 * bone[1] < bone[0] < 0.95 * bone[1]
     assert not red(drawing(opened, 0)).any()
