@@ -1,0 +1,251 @@
+"""Slow, clear definitions of random numbers, births, erosion fronts and whole steps, in Python's exact integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+
+WORD = 1 << 32
+POSITION, ACCEPTANCE, DEPTH = 0, 1, 2
+AREA_LIMIT = 3 * 64
+FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]
+FRONT, BONE, FULL = 4096, 128, 255
+GROWTH_LIMIT = 1024
+
+Carve = Callable[..., "object"]
+
+
+def threefry(key: tuple[int, int], counter: tuple[int, int]) -> tuple[int, int]:
+    """Threefry-2x32-20 as Salmon et al. 2011 define it: 20 rounds, a key word injected after every fourth."""
+    rotations = (13, 15, 26, 6, 17, 29, 16, 24)
+    schedule = (*key, key[0] ^ key[1] ^ 0x1BD11BDA)
+    left, right = ((c + k) % WORD for c, k in zip(counter, key, strict=True))
+    for number in range(20):
+        left = (left + right) % WORD
+        turn = rotations[number % 8]
+        right = ((right << turn | right >> (32 - turn)) % WORD) ^ left
+        if number % 4 == 3:
+            injection = number // 4 + 1
+            left = (left + schedule[injection % 3]) % WORD
+            right = (right + schedule[(injection + 1) % 3] + injection) % WORD
+    return left, right
+
+
+def words(seed: int, step: int, stream: int, index: int) -> tuple[int, int]:
+    """The two words of one index: the key is (seed, 8 step + stream), the counter (index, 0)."""
+    return threefry((seed, (step * 8 + stream) % WORD), (index, 0))
+
+
+def below(word: int, bound: int) -> int:
+    """floor(word / 2**32 * bound)."""
+    return word * bound >> 32
+
+
+def gradient(fraction: np.ndarray, voxel: tuple[int, ...]) -> tuple[int, int, int]:
+    """Sobel's gradient times 32: differences along one axis, weights 1 2 1 across; the volume's edge repeats itself."""
+    around = (np.clip([v - 1, v, v + 1], 0, n - 1) for v, n in zip(voxel, fraction.shape, strict=True))
+    cube = fraction[np.ix_(*around)].astype(int)
+    along, across = np.array([-1, 0, 1]), np.array([1, 2, 1])
+    weights = ((along, across, across), (across, along, across), (across, across, along))
+    return tuple(int(np.einsum("zyx,z,y,x", cube, *w)) for w in weights)  # type: ignore[return-value]
+
+
+def beside(voxel: tuple[int, ...], axis: int, sign: int) -> tuple[int, ...]:
+    """The voxel across one face."""
+    return tuple(v + sign * (k == axis) for k, v in enumerate(voxel))
+
+
+def open_faces(fraction: np.ndarray, owned: np.ndarray, voxel: tuple[int, ...]) -> list[tuple[int, int]]:
+    """(axis, sign) of the faces between a free bone voxel and free marrow; the volume's border is no surface."""
+    if fraction[voxel] < BONE or owned[voxel]:
+        return []
+    ways = []
+    for axis, sign in FACES:
+        other = beside(voxel, axis, sign)
+        inside = all(0 <= v < n for v, n in zip(other, fraction.shape, strict=True))
+        if inside and fraction[other] < BONE and not owned[other]:
+            ways.append((axis, sign))
+    return ways
+
+
+def area(fraction: np.ndarray, owned: np.ndarray, voxel: tuple[int, ...]) -> int:
+    """Surface at one voxel [1/64 face]: each open face counts with the cosine between it and the surface.
+
+    The surface stands across the sum of the gradients on both sides of the face.
+    """
+    total = 0.0
+    for axis, sign in open_faces(fraction, owned, voxel):
+        slope = np.add(gradient(fraction, voxel), gradient(fraction, beside(voxel, axis, sign)))
+        total += max(-sign * float(slope[axis]) / (float(np.linalg.norm(slope)) + 1e-3), 0.0)
+    return round(total * 64)
+
+
+def surface(fraction: np.ndarray) -> float:
+    """Surface of a volume [voxel faces]; no voxel counts for more than three."""
+    free = np.zeros(fraction.shape, bool)
+    return sum(min(area(fraction, free, voxel), AREA_LIMIT) for voxel in np.ndindex(*fraction.shape)) / 64
+
+
+def birth_sites(
+    fraction: np.ndarray, owner: np.ndarray, seed: int, step: int, count: int, candidates: int, births: int
+) -> tuple[list[tuple[tuple[int, int, int], int]], int]:
+    """[(position, candidate's index)] of the births of one step, and how many the process asked for.
+
+    A candidate beside a held voxel cannot be used: its birth goes to the next candidate that can.
+    """
+    wanted, usable, free = 0, [], np.zeros(fraction.shape, bool)
+    for index in range(candidates):
+        first, second = words(seed, step, POSITION, index)
+        third, fourth = words(seed, step, ACCEPTANCE, index)
+        z, y, x = (below(word, n) for word, n in zip((first, second, third), fraction.shape, strict=True))
+        if below(fourth, AREA_LIMIT) >= area(fraction, free, (z, y, x)):
+            continue
+        wanted += index < count
+        around = owner[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        if not around.any():
+            usable.append(((z, y, x), index))
+    return usable[: min(wanted, births)], wanted
+
+
+def dither(cell: int, salt: int) -> int:
+    """A number 0..255 that depends on voxel and BMU alone: two multiplications and a shift mix the bits."""
+    mixed = (cell * 2654435761 % WORD) ^ salt
+    return ((mixed ^ mixed >> 15) * 2246822519 % WORD) >> 24
+
+
+def bone_gone(front: int, delta: int, profile: int, before: int, dither: int) -> int:
+    """Bone that a front has taken from a voxel whose centre lies ``delta`` / 256 voxels below the surface.
+
+    The voxel reaches from half a voxel above its centre to half a voxel below it, as far as that lies beneath the
+    surface, and loses bone in proportion to the part that the front has passed; ``dither`` decides the rounding.
+    """
+    near = max(delta - 128, 0)
+    far = max(delta + 128, near + 1)
+    passed = min(max(front * profile // FRONT, near), far) - near
+    return int(Fraction(before * passed, far - near) + Fraction(dither, 256))
+
+
+def bone_at(front: int, delta: int, profile: int, before: int, dither: int) -> int:
+    """Bone fraction with the front below (positive) or above (negative) the old surface.
+
+    Growth above the surface fills the room that a voxel has left, in the mirror image of erosion.
+    """
+    if front >= 0:
+        return before - bone_gone(front, delta, profile, before, dither)
+    room = FULL - before if delta < 128 else 0
+    return before + bone_gone(-front, -delta, profile, room, dither)
+
+
+class Rows:
+    """The table of BMUs as loops see it: `voxels(row)` lists (entry, place, front arguments, floor's place)."""
+
+    def __init__(self, table: object) -> None:
+        self.column = {name: np.array(getattr(table, name)) for name in table._fields}  # type: ignore[attr-defined]
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        return self.column[name]
+
+    def voxels(self, row: int) -> list[tuple[int, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]:
+        found = []
+        for entry in np.flatnonzero(self.cell[row] >= 0):
+            cell, way = int(self.cell[row, entry]), int(self.floor[row, entry])
+            corner = [int(c) for c in self.corner[row]]
+            place = tuple(c + p for c, p in zip(corner, (cell >> 20, cell >> 10 & 1023, cell & 1023), strict=True))
+            beneath = tuple(p + d - 1 for p, d in zip(place, (way >> 4, way >> 2 & 3, way & 3), strict=True))
+            depths = (int(c[row, entry]) for c in (self.delta, self.profile, self.before))
+            found.append((int(entry), place, (*depths, dither(cell, int(self.salt[row]))), beneath))
+        return found
+
+
+def refill_end(rows: Rows, row: int, wall: float) -> int:
+    """The lowest front at which the BMU has still given away (1 - wall / depth) of what it resorbed."""
+    voxels = [shape for _, _, shape, _ in rows.voxels(row)]
+    end = int(rows.final_front[row])
+    total = sum(bone_gone(end, *shape) for shape in voxels)
+    ratio = np.float32(wall) / np.maximum(rows.prescribed[row], np.float32(1e-6))
+    kept = int(np.round(np.float32(total) * (np.float32(1.0) - ratio)))
+    low, high = -GROWTH_LIMIT, end
+    while high - low > 1:
+        middle = (low + high) // 2
+        lost = sum(shape[2] - bone_at(middle, *shape) for shape in voxels)
+        low, high = (low, middle) if lost >= kept else (middle, high)
+    return high
+
+
+def advance(fields: object, table: object, count: int, step: int, schedule: object, wall: float) -> tuple[dict, Rows]:
+    """Move the fronts of all BMUs by one step, each reading the bone as it was when the step began.
+
+    Returns:
+        the fields by name, and the rows.
+    """
+    new = {name: np.array(getattr(fields, name)) for name in ("fraction", "owner", "formed_on")}
+    old = new["fraction"].copy()
+    rows = Rows(table)
+    for row in range(count):
+        age = step - int(rows.born[row])
+        if age == int(schedule.refill_start):  # type: ignore[attr-defined]
+            rows.stop_front[row] = refill_end(rows, row, wall)
+        if not rows.live[row]:
+            continue
+        progress = min(max(age, 0), len(schedule.erosion) - 1)  # type: ignore[attr-defined]
+        down, up = int(schedule.erosion[progress]), int(schedule.refill[progress])  # type: ignore[attr-defined]
+        end, stop = int(rows.final_front[row]), int(rows.stop_front[row])
+        front = end + (stop - end) * up // FRONT if up else end * down // FRONT
+        finished, held = True, rows.voxels(row)
+        for _, place, shape, beneath in held:
+            now, target = int(old[place]), bone_at(front, *shape)
+            value = min(now, target)
+            if up:
+                inside = all(0 <= p < n for p, n in zip(beneath, old.shape, strict=True))
+                floor = int(old[beneath]) if inside else FULL
+                value = max(now, target) if floor >= BONE or now >= BONE else now
+            finished &= value == now == target
+            new["fraction"][place] = value
+            rows.resorbed[row] += max(now - value, 0)
+            rows.formed[row] += max(value - now, 0)
+            if value > now:
+                new["formed_on"][place] = step
+        over = age >= int(schedule.give_up) or (age >= int(schedule.last) and finished)  # type: ignore[attr-defined]
+        if over:
+            rows.live[row] = False
+            for _, place, _, _ in held:
+                new["owner"][place] = 0
+    return new, rows
+
+
+def bear(
+    fields: dict, count: int, step: int, seed: int, candidates: int, depth: float, shares: np.ndarray, plan: object,
+    carve: Carve,
+) -> tuple[dict, list[dict], int]:  # fmt: skip
+    """The BMUs born in one step, each with a cavity by ``carve(fraction, owned, origin, depth, growth, salt)``.
+
+    Where two of them want a voxel, the earlier has it.
+
+    Returns:
+        the fields; for each birth its place, cavity and the entries of it that it may keep; births asked for.
+    """
+    shape, window = fields["fraction"].shape, plan.geometry.window  # type: ignore[attr-defined]
+    sites, wanted = birth_sites(
+        fields["fraction"], fields["owner"], seed, step, candidates, plan.candidates, plan.births  # type: ignore[attr-defined]
+    )  # fmt: skip
+    held, owner, born = fields["owner"] != 0, fields["owner"].copy(), []
+    for order, (position, index) in enumerate(sites):
+        corner = [min(max(p - w // 2, 0), n - w) for p, w, n in zip(position, window, shape, strict=True)]
+        block = tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
+        high, salt = words(seed, step, DEPTH, index)
+        mean = np.float32(depth) * (np.float32(shares[below(high, len(shares))]) / np.float32(FRONT))
+        growth = mean * np.float32((1 + 1 / 3) * GROWTH_LIMIT / FRONT)
+        origin = [p - c for p, c in zip(position, corner, strict=True)]
+        cavity = carve(fields["fraction"][block], held[block], origin, mean, growth, salt)
+        kept = np.array(cavity.cell)  # type: ignore[attr-defined]
+        for entry in np.flatnonzero(kept >= 0):
+            cell = int(kept[entry])
+            place = (corner[0] + (cell >> 20), corner[1] + (cell >> 10 & 1023), corner[2] + (cell & 1023))
+            if owner[place]:
+                kept[entry] = -1
+            else:
+                owner[place] = 65535 - order
+        born.append({"corner": corner, "mean": mean, "salt": salt, "cavity": cavity, "cell": kept})
+    return {**fields, "owner": owner}, born, wanted
