@@ -63,7 +63,7 @@ def cortical_field(
     values = np.minimum(depth, solid).astype(np.float32)
     values[:, span] = np.minimum(values[:, span], canal)
     values = ndimage.gaussian_filter(values, 0.5, mode="nearest")
-    values = without_islands(values, block_inside(values.shape, first, half, STEP_MM))
+    values = without_islands(values, block_inside(values.shape, first, half, STEP_MM), slope=STEP_MM)
     return SmoothField(values, STEP_MM, first)
 
 

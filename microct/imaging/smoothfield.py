@@ -82,10 +82,11 @@ def block_inside(
     return tuple(slice(margin, n - margin) for n, margin in zip(shape, margins, strict=True))
 
 
-def without_islands(values: np.ndarray, inside: tuple[slice, ...]) -> np.ndarray:
-    """Values pressed to their lowest wherever a piece of bone other than the largest is nearest; pieces in ``inside``.
+def without_islands(values: np.ndarray, inside: tuple[slice, ...], slope: float) -> np.ndarray:
+    """Values pressed below 0 wherever a piece of bone other than the largest is nearest; pieces within ``inside``.
 
-    Pressed for good: a piece that has gone does not come back as a shell when the level is lowered.
+    The field falls by ``slope`` for each lattice step nearer to the piece that goes than to the one that stays, from 0
+    halfway: it stays continuous, for a jump would ring in the splines, and pressed, also where the level is lowered.
     """
     labels, count = ndimage.label(values[inside] > 0, structure=BONE_NEIGHBORS)
     if count <= 1:
@@ -96,8 +97,8 @@ def without_islands(values: np.ndarray, inside: tuple[slice, ...]) -> np.ndarray
     kept[inside] = labels == sizes.argmax()
     loose = np.zeros(values.shape, dtype=bool)
     loose[inside] = (labels > 0) & ~kept[inside]
-    nearer = ndimage.distance_transform_edt(~loose) < ndimage.distance_transform_edt(~kept)
-    return np.where(nearer, values.min(), values)
+    lead = ndimage.distance_transform_edt(~loose) - ndimage.distance_transform_edt(~kept)
+    return np.where(lead < 0, np.minimum(values, slope * lead), values).astype(values.dtype)
 
 
 def _apply(values: np.ndarray, z: sparse.csr_array, y: sparse.csr_array, x: sparse.csr_array) -> np.ndarray:

@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 
 from microct.imaging.cortical import cortical_field
 from microct.imaging.embedded import load_sample, sample_call, sample_names
 from microct.imaging.phantoms import grid
-from microct.imaging.segmentation import largest_component
+from microct.imaging.segmentation import BONE_NEIGHBORS, largest_component
 from microct.imaging.trabecular import TrabecularBone, trabecular_field
 from microct.status import StudyError
 from microct.volume import Provenance, Volume
@@ -121,12 +122,12 @@ def sample(
 
 
 def _in_one_piece(values: np.ndarray) -> np.ndarray:
-    """Clear what hangs on nothing: pieces of bone that are not joined to the largest, and their partial voxels."""
-    from scipy import ndimage
-
+    """Clear what hangs on nothing: pieces of bone that are not joined to the largest, and loose partial voxels."""
     bone = values >= 128
     largest, share = largest_component(bone)
-    if share == 0.0:
-        return values
-    loose = ndimage.binary_dilation(bone & ~largest, np.ones((3, 3, 3), bool))
-    return np.where(loose & ~largest, np.uint8(0), values)
+    if share > 0.0:
+        loose = ndimage.binary_dilation(bone & ~largest, BONE_NEIGHBORS) & ~largest
+        values = np.where(loose, np.uint8(0), values)
+    labels, _ = ndimage.label(values > 0, structure=BONE_NEIGHBORS)
+    joined = np.isin(labels, np.unique(labels[largest]))
+    return np.where(joined, values, np.uint8(0))

@@ -85,7 +85,7 @@ def _leveled(network: Skeleton, scale: float, half: np.ndarray, bone: Trabecular
     inside = block_inside(soft.shape, first, half, step)
     for _ in range(4):
         level = np.float32(np.quantile(soft[inside], 1.0 - bone.bone_volume_fraction))
-        pressed = without_islands(soft - level, inside)
+        pressed = without_islands(soft - level, inside, slope=0.5)
         if np.array_equal(pressed, soft - level):
             break
         soft = pressed + level

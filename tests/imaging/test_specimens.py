@@ -65,6 +65,7 @@ def test_one_piece_and_one_history(kind: str) -> None:
     volume = bone(kind=kind, size_mm=1.6, voxel_size_um=40.0, seed=5, cortical_thickness_mm=0.8)
     assert volume.values.dtype == np.uint8
     assert ndimage.label(volume.values >= 128, np.ones((3, 3, 3)))[1] == 1
+    assert ndimage.label(volume.values > 0, np.ones((3, 3, 3)))[1] == 1  # nor partial voxels adrift
     again = sample(kind, size_mm=1.6, voxel_size_um=40.0, seed=5, cortical_thickness_mm=0.8)
     assert np.array_equal(again.values, volume.values)
     assert again.provenance.sha256 == volume.provenance.sha256
@@ -72,6 +73,23 @@ def test_one_piece_and_one_history(kind: str) -> None:
     other = bone(kind=kind, size_mm=1.6, voxel_size_um=40.0, seed=6, cortical_thickness_mm=0.8)
     assert (other.values >= 128).mean() == pytest.approx((volume.values >= 128).mean(), rel=0.2)
     assert ((other.values >= 128) != (volume.values >= 128)).mean() > 0.05
+
+
+def test_a_piece_that_goes_leaves_no_crumbs() -> None:
+    """Two balls, the smaller one pressed away: what is drawn is the larger one, as if the other had never been."""
+    from microct.imaging.smoothfield import SmoothField, block_inside, lattice, without_islands
+
+    half, step = np.array([0.4, 0.4, 0.8]), 0.02
+    shape, first = lattice(half, step, margin=4)
+    z, y, x = np.meshgrid(*(f + step * np.arange(n) for f, n in zip(first, shape, strict=True)), indexing="ij")
+    large = 0.25 - np.sqrt(z**2 + y**2 + (x + 0.3) ** 2)
+    small = 0.15 - np.sqrt(z**2 + y**2 + (x - 0.25) ** 2)
+    inside = block_inside(shape, first, half, step)
+    drawn = []
+    for field in (without_islands(np.maximum(large, small), inside, slope=step), large):
+        drawn.append(SmoothField(field.astype(np.float32), step, first).draw((0.8, 0.8, 1.6), 15.0, "balls").values)
+    assert drawn[1].any()
+    assert np.abs(drawn[0].astype(int) - drawn[1]).max() <= 2
 
 
 def chords(mask: np.ndarray) -> np.ndarray:
