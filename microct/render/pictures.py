@@ -13,8 +13,8 @@ from microct.render.movie import movie
 from microct.render.panels import panels
 from microct.table import Table
 
-#: Width and height of one panel, one cut-away and one movie image [pixels]; the tracer's movie is smaller, as it pays
-#: for each pixel and not for each triangle.
+#: Width and height of one panel, one cut-away and one movie image [pixels]; the tracer's movie is smaller (and
+#: turns in fewer views), as it pays for each pixel and not for each triangle.
 PANEL, CUT_AWAY, MOVIE, TRACED_MOVIE = (640, 600), (820, 780), (480, 440), (400, 370)
 
 
@@ -49,7 +49,7 @@ def render_all(
     folder = Path(folder)
     frames = measured(checked(frames), table)
     backend = backend_in_use(backend)
-    views = 3
+    views = 3 if backend == "pyvista" else 2
     work = {"panels": min(6, len(frames)), "cut-away": 2 * min(2, len(frames)), "movie": 0.6 * views * len(frames)}
     work["figures"] = 4.0
     total, done = float(sum(work.values())), 0.0
