@@ -163,47 +163,49 @@ def _symmetric(step: tuple[int, int, int]) -> np.ndarray:
 
 
 def _paint(squared: np.ndarray, centers: np.ndarray, closed: bool) -> np.ndarray:
-    """Largest squared radius over the balls at ``centers`` that hold each voxel."""
+    """Largest squared radius over the balls at ``centers`` that hold each voxel, 0 where none does."""
     radii = squared.ravel()[centers]
-    levels, rank = np.unique(radii, return_inverse=True)
+    levels, counts = np.unique(radii, return_counts=True)
+    ends = np.cumsum(counts)
     reach = int(np.sqrt(levels[-1])) + 1
-    shape = tuple(n + 2 * reach for n in squared.shape)
+    shape = tuple(n + 2 * reach for n in squared.shape)  # balls may reach beyond the volume
     strides = np.array([shape[1] * shape[2], shape[2], 1])
-    place = np.stack(np.unravel_index(centers, squared.shape), axis=1) + reach
-    flat = place @ strides
-    order = np.argsort(rank, kind="stable")
-    flat, bounds = flat[order], np.searchsorted(rank[order], np.arange(len(levels) + 1))
-    dtype = np.uint16 if len(levels) < 1 << 16 else np.uint32
-    sheets = [np.zeros(int(np.prod(shape)), dtype) for _ in range(int(2 * reach + 1).bit_length())]
-    for level, value in enumerate(levels):
-        here = flat[bounds[level] : bounds[level + 1]]
-        for exponent, starts in _rows(int(value) + closed):
-            offsets = starts @ strides
-            batch = max(1, _BATCH // len(offsets))
-            for first in range(0, len(here), batch):
-                sheets[exponent][here[first : first + batch, None] + offsets] = level + 1
-    for exponent in range(len(sheets) - 1, 0, -1):
-        longer, shorter, half = sheets[exponent], sheets[exponent - 1], 1 << exponent - 1
-        np.maximum(shorter, longer, out=shorter)
-        np.maximum(shorter[half:], longer[:-half], out=shorter[half:])
+    place = np.unravel_index(centers[np.argsort(radii, kind="stable")], squared.shape)
+    flat = np.ravel_multi_index(tuple(along + reach for along in place), shape)
+    number = np.uint16 if len(levels) < 1 << 16 else np.uint32
+    longer: np.ndarray | None = None
+    for exponent in range(int(2 * reach + 1).bit_length() - 1, -1, -1):
+        sheet = np.zeros(int(np.prod(shape)), number)
+        for level, (value, first, last) in enumerate(zip(levels, ends - counts, ends, strict=True)):
+            starts = _runs(int(value) + closed).get(exponent)
+            if starts is not None:
+                offsets = starts @ strides
+                batch = max(1, _BATCH // len(offsets))
+                for k in range(first, last, batch):
+                    sheet[flat[k : min(k + batch, last), None] + offsets] = level + 1
+        if longer is not None:  # a run of 2^(exponent + 1) is two runs of 2^exponent
+            half = 1 << exponent
+            np.maximum(sheet, longer, out=sheet)
+            np.maximum(sheet[half:], longer[:-half], out=sheet[half:])
+        longer = sheet
     inside = tuple(slice(reach, -reach) for _ in range(3))
     table = np.concatenate([[0], levels]).astype(np.int32)
-    return table[sheets[0].reshape(shape)[inside]]
+    return table[sheet.reshape(shape)[inside]]
 
 
-def _rows(value: int) -> list[tuple[int, np.ndarray]]:
-    """Runs of 2^exponent voxels that cover the open ball of squared radius ``value``: (exponent, (n, 3) starts)."""
+@lru_cache(maxsize=512)
+def _runs(value: int) -> dict[int, np.ndarray]:
+    """Runs of 2^exponent voxels that cover the open ball of squared radius ``value``: {exponent: (n, 3) starts}."""
     reach = int(np.sqrt(value)) + 1
     dz, dy = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1), indexing="ij")
     left = value - 1 - dz**2 - dy**2
     dz, dy, left = dz[left >= 0], dy[left >= 0], left[left >= 0]
     half = np.sqrt(left).astype(int)  # exact: far below 2^52
-    length = 2 * half + 1
-    exponent = np.frexp(length)[1] - 1
-    runs = []
+    exponent = np.frexp(2 * half + 1)[1] - 1
+    runs = {}
     for power in np.unique(exponent):
         row = exponent == power
         first = np.stack([dz[row], dy[row], -half[row]], axis=1)
-        last = first + np.stack([0 * half[row], 0 * half[row], length[row] - (1 << power)], axis=1)
-        runs.append((int(power), np.unique(np.concatenate([first, last]), axis=0)))
+        last = np.stack([dz[row], dy[row], half[row] + 1 - (1 << power)], axis=1)
+        runs[int(power)] = np.unique(np.concatenate([first, last]), axis=0)
     return runs

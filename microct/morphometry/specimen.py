@@ -1,0 +1,131 @@
+"""What is measured: bone or marrow for each voxel of a region, with the checks that make the answer mean something."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from microct.kernels import stencil
+from microct.status import InputError
+from microct.volume import Volume
+
+#: Bone fraction at and above which a voxel of a fraction volume is bone.
+HALF = 128
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """Bone in a region.
+
+    Attributes:
+        bone: (nz, ny, nx) bool.
+        region: (nz, ny, nx) bool, where it is measured; None for everywhere.
+        fraction: (nz, ny, nx) uint8 bone fraction 0..255 where partial voxels count; None where voxels are whole.
+        spacing_mm: voxel edges along (z, y, x) [mm].
+        threshold: how bone was told from marrow, in words.
+        isotropic: whether voxels are cubes.
+    """
+
+    bone: np.ndarray
+    region: np.ndarray | None
+    fraction: np.ndarray | None
+    spacing_mm: tuple[float, float, float]
+    threshold: str
+    isotropic: bool
+
+    @property
+    def voxel_volume(self) -> float:
+        """Volume of a voxel [mm3]."""
+        return float(np.prod(self.spacing_mm))
+
+    @property
+    def voxel_edge(self) -> float:
+        """Edge of a cubic voxel [mm]."""
+        return self.voxel_volume ** (1.0 / 3.0)
+
+    @cached_property
+    def region_voxels(self) -> int:
+        """Voxels of the region."""
+        return self.bone.size if self.region is None else int(np.count_nonzero(self.region))
+
+    @cached_property
+    def bone_in_region(self) -> np.ndarray:
+        """(nz, ny, nx) bool: bone inside the region."""
+        return self.bone if self.region is None else self.bone & self.region
+
+    @cached_property
+    def marrow_in_region(self) -> np.ndarray:
+        """(nz, ny, nx) bool: marrow inside the region."""
+        return ~self.bone if self.region is None else ~self.bone & self.region
+
+    @cached_property
+    def histogram(self) -> np.ndarray:
+        """(256,) `stencil.region_histogram` of bone in the region."""
+        return stencil.region_histogram(self.bone, self.region)
+
+    def volume_of(self, voxels: np.ndarray | None) -> float:
+        """Bone volume of the voxels (bool; None for all), partial ones by their fraction, summed exactly [mm3]."""
+        if self.fraction is None:
+            return int(np.count_nonzero(self.bone if voxels is None else self.bone & voxels)) * self.voxel_volume
+        total = int(np.sum(self.fraction, where=True if voxels is None else voxels, dtype=np.uint64))
+        return total * self.voxel_volume / 255.0
+
+
+def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: float | str | None) -> Specimen:
+    """Check a volume and part it into bone and marrow.
+
+    Args:
+        volume: the scan, mask or bone fraction.
+        mask: the region to measure, of the same shape, nonzero inside; None for everywhere.
+        threshold: None where the volume is binary (at most two values; bone > 0), "half" where its values are bone
+            fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the least value that is bone.
+
+    Raises:
+        InputError: not a `Volume`; grey values without a threshold; a mask that is empty or of another shape.
+    """
+    if not isinstance(volume, Volume):
+        raise InputError(
+            f"expected a microct.Volume, got {type(volume).__name__}; "
+            "make one of an array by Volume.from_array(array, voxel_size_um)"
+        )
+    values, source = volume.values, volume.provenance.source
+    fraction = None
+    if threshold is None:
+        bone, words = _binary(values, source), "binary, bone > 0"
+    elif isinstance(threshold, str):
+        if threshold != "half":
+            raise InputError(f'threshold must be None, a number or "half", got {threshold!r}')
+        if values.dtype != np.uint8:
+            raise InputError(f'{source}: threshold="half" expects bone fraction as uint8 0..255, got {values.dtype}')
+        bone, fraction, words = values >= HALF, values, f"bone fraction >= {HALF} of 255"
+    else:
+        if not np.isfinite(threshold):
+            raise InputError(f"threshold must be a finite number in the units of the voxels, got {threshold}")
+        bone, words = values >= threshold, f"value >= {threshold:g}"
+    return Specimen(bone, _region(mask, volume), fraction, volume.spacing_mm, words, volume.is_isotropic)
+
+
+def _binary(values: np.ndarray, source: str) -> np.ndarray:
+    """Bone > 0, after a check that there are at most two values."""
+    if values.dtype == bool:
+        return values
+    low, high = values.min(), values.max()
+    if np.any((values != low) & (values != high)):
+        raise InputError(
+            f"{source}: expected a binary volume (at most two values), got grey values from {low} to {high}; "
+            'segment it first, or give threshold= (a value, or "half" for bone fraction 0..255)'
+        )
+    return values > 0
+
+
+def _region(mask: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | None:
+    if mask is None:
+        return None
+    inside = np.asarray(mask.values if isinstance(mask, Volume) else mask) != 0
+    if inside.shape != volume.shape:
+        raise InputError(f"mask: expected the volume's shape {volume.shape}, got {inside.shape}")
+    if not inside.any():
+        raise InputError("mask: no voxel is inside (all are 0); there is nothing to measure")
+    return None if inside.all() else inside

@@ -1,0 +1,101 @@
+"""Tb.Th, Tb.Sp, Tb.N: how thick the trabeculae are, how far apart, and how many.
+
+Conventions (differences are measured in docs/morphometry.md):
+
+- "exact": 2 r of the largest open ball centered on a voxel and limited by the nearest voxel of the other phase.
+- "bonej": closed balls, and surface voxels averaged with the interior, as Fiji's local thickness, which BoneJ uses.
+- "ipl": 2 r - 1 voxel of the exact ball, as Scanco's IPL.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from microct.kernels import thickness
+from microct.kernels.distance import squared_distance
+from microct.morphometry.specimen import Specimen
+from microct.status import StudyError
+from microct.table import Row
+
+CONVENTIONS = ("exact", "bonej", "ipl")
+
+#: Below so many voxels across, thickness is a matter of the grid (Bouxsein et al. 2010 ask for at least 2, better 3).
+FEWEST_VOXELS = 3.0
+
+_NO_BONE = "no bone"
+_NO_MARROW = "no marrow: bone has no other side"
+
+
+def check_convention(convention: str) -> None:
+    """Raise `StudyError` where the convention is not one of `CONVENTIONS`."""
+    if convention not in CONVENTIONS:
+        raise StudyError(f"convention must be one of {', '.join(CONVENTIONS)}; got {convention!r}")
+
+
+def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
+    """Mean and spread of the local thickness of bone and of marrow, and the number of trabeculae for each length."""
+    if not specimen.isotropic:
+        size = " x ".join(f"{1000 * step:g}" for step in specimen.spacing_mm)
+        note = f"needs cubic voxels, these are {size} um: resample first"
+        return [Row(symbol, math.nan, convention=convention, note=note) for symbol in _SYMBOLS]
+    squared = np.asarray(squared_distance(specimen.bone))
+    local = thickness.local_squared_radius(specimen.bone, squared)
+    if convention == "bonej":
+        bone = _diameters(specimen.bone, convention)
+    else:
+        bone = _of_squared(local, convention)
+    marrow = _diameters(~specimen.bone, convention)
+    edge = specimen.voxel_edge
+    rows = _mean_and_spread("Tb.Th", bone[specimen.bone_in_region], edge, convention, specimen, _NO_BONE)
+    rows += _mean_and_spread("Tb.Sp", marrow[specimen.marrow_in_region], edge, convention, specimen, "no marrow")
+    axes = thickness.mid_axes(squared, local)
+    return [*rows, _number(axes, specimen, convention)]
+
+
+_SYMBOLS = ("Tb.Th", "Tb.Th.SD", "Tb.Sp", "Tb.Sp.SD", "Tb.N")
+
+
+def _diameters(phase: np.ndarray, convention: str) -> np.ndarray:
+    """Local thickness of a phase in voxels; 0 outside it."""
+    local = thickness.local_squared_radius(phase, closed=convention == "bonej")
+    diameters = _of_squared(local, convention)
+    return thickness.interior_average(diameters) * phase if convention == "bonej" else diameters
+
+
+def _of_squared(local: np.ndarray, convention: str) -> np.ndarray:
+    diameters = 2.0 * np.sqrt(local, dtype=np.float64)
+    return np.maximum(diameters - 1.0, 0.0) if convention == "ipl" else diameters
+
+
+def _mean_and_spread(
+    symbol: str, diameters: np.ndarray, edge: float, convention: str, specimen: Specimen, missing: str
+) -> list[Row]:
+    """Rows of mean and standard deviation over the voxels of a phase, in mm."""
+    bounded = specimen.bone.any() and not specimen.bone.all()
+    if not len(diameters) or not bounded:
+        reason = missing if not len(diameters) else _NO_MARROW if symbol == "Tb.Th" else "no bone: marrow has no bound"
+        return [Row(name, math.nan, convention=convention, note=reason) for name in (symbol, f"{symbol}.SD")]
+    mean = float(diameters.mean())
+    note = ""
+    if mean < FEWEST_VOXELS:
+        note = f"only {mean:.2f} voxels across: below {FEWEST_VOXELS:g} the voxel size decides, scan or resample finer"
+    return [
+        Row(symbol, mean * edge, convention=convention, note=note),
+        Row(f"{symbol}.SD", float(diameters.std()) * edge, convention=convention),
+    ]
+
+
+def _number(axes: np.ndarray, specimen: Specimen, convention: str) -> Row:
+    """Tb.N: 1 / mean spacing of the mid-axes, which is the mean local thickness of what lies between them."""
+    if not specimen.bone.any():
+        return Row("Tb.N", 0.0, convention=convention, note=_NO_BONE)
+    if not axes.any():
+        return Row("Tb.N", math.nan, convention=convention, note=_NO_MARROW)
+    between = ~axes if specimen.region is None else ~axes & specimen.region
+    spacings = thickness.local_squared_radius(~axes)[between]
+    if not len(spacings):
+        return Row("Tb.N", math.nan, convention=convention, note="nothing lies between the mid-axes")
+    mean = float(np.mean(2.0 * np.sqrt(spacings, dtype=np.float64)))
+    return Row("Tb.N", 1.0 / (mean * specimen.voxel_edge), convention=convention)
