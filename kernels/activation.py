@@ -62,7 +62,7 @@ def sites(
 
     Args:
         fraction: (nz, ny, nx) uint8.
-        owner: (nz, ny, nx) uint16, 0 where no BMU holds the voxel.
+        owner: (nz, ny, nx) uint8, 0 where no BMU holds the voxel.
         seed, step: key of the random numbers.
         count: number of candidates that this step has (a Poisson number).
         candidates: static; how many are drawn, those beyond ``count`` are spares.

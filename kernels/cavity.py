@@ -34,7 +34,7 @@ BONE = w.BONE
 FULL = 255
 SUB = 256  # depths are integers, in 1/256 of a voxel
 FRONT = 4096  # a front at 4096 has the profile's full depth
-FRONT_LIMIT = 5120  # the mass rule may deepen a cavity by a quarter at most
+FRONT_LIMIT = 4608  # the mass rule may deepen a cavity by an eighth at most
 PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
 
 _PAYLOAD_BITS = 20
@@ -137,6 +137,15 @@ def _bisect(reached: Any, low: int, high: int) -> Array:
     return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
 
 
+def _kept(once: Array, *arrays: Array) -> tuple[Array, ...]:
+    """The same arrays, worked out here and now; ``once`` is 1, which the compiler cannot know.
+
+    Without this the compiler works a long expression out again in each of its readers, under padding and without
+    vectors.
+    """
+    return jax.lax.fori_loop(0, once, lambda i, held: tuple(a + i.astype(a.dtype) for a in held), arrays)
+
+
 def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, area: Array) -> tuple[Array, ...]:
     """The patch of surface around ``origin`` whose area is ``area``.
 
@@ -145,10 +154,12 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
         depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
     """
     shape = bone.shape
-    faces, gradient = jax.lax.optimization_barrier(w.surface_area(fraction, owned))
-    gz, gy, gx = (g.astype(jnp.float32) for g in gradient)
-    norm = jnp.sqrt(gz * gz + gy * gy + gx * gx) + 1e-3
-    normal = jax.lax.optimization_barrier((gz / norm, gy / norm, gx / norm))
+    once = (origin[0] < 2**20).astype(jnp.int32)
+    faces, gradient = w.surface_area(fraction, owned)
+    faces, *slopes = _kept(once, faces, *gradient)
+    gz, gy, gx = (slope.astype(jnp.float32) for slope in slopes)
+    scale = 1.0 / (jnp.sqrt(gz * gz + gy * gy + gx * gx) + 1e-3)
+    normal = _kept(once, gz * scale, gy * scale, gx * scale)
 
     # Bone over the surface voxel along its steepest open face says how deep the voxel's centre lies.
     value = fraction.astype(jnp.float32) / FULL
@@ -160,7 +171,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
         better = open_face & (tilt > steepest)
         above = jnp.where(better, value + w.shifted(value, axis, offset), above)
         steepest = jnp.where(better, tilt, steepest)
-    above, steepest = jax.lax.optimization_barrier((above, steepest))
+    above, steepest = _kept(once, above, steepest)
     surface = steepest > -1.0
     depth = jnp.clip(jnp.maximum(steepest, 0.5) * (above - 0.5), 0.0, 1.5)
 
@@ -184,7 +195,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     # Distance along the surface from chord and turn of the normal: exact on planes, spheres and cylinders' hoops.
     chord = jnp.sqrt(from_seed.astype(jnp.float32))
     turn = jnp.clip((1.0 - facing) * 0.5, 0.0, 0.7)
-    arc = jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32)
+    (arc,) = _kept(once, jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32))
 
     wanted = jnp.round(area * w.AREA).astype(jnp.int32)
     radius = _bisect(lambda r: jnp.sum(jnp.where(reached & (arc < r), faces, 0)) >= wanted, 0, 64 * 2 * max(shape))
@@ -194,8 +205,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     edge = jnp.minimum(radius, jnp.max(jnp.where(patch, arc, 0)) + 32).astype(jnp.float32)
     share = jnp.clip((arc.astype(jnp.float32) / edge) ** 2, 0.0, 1.0)
     code = w.direction_code(gz, gy, gx)
-    near = rank.ravel()[start] <= 27
-    return patch & near, share, depth, code, jnp.where(near, total, 0).astype(jnp.float32) / w.AREA
+    return patch, share, depth, code, total.astype(jnp.float32) / w.AREA
 
 
 def _nearest(key: Array, reach: int, far: int) -> Array:
@@ -203,13 +213,12 @@ def _nearest(key: Array, reach: int, far: int) -> Array:
     for axis in range(3):
         n = key.shape[axis]
         margin = [(reach, reach) if k == axis else (0, 0) for k in range(3)]
-        # The barriers keep the compiler from computing one axis anew inside each term of the next.
-        wide = jax.lax.optimization_barrier(jnp.pad(key, margin, constant_values=far))
+        wide = jnp.pad(key, margin, constant_values=far)
         terms = (
             jax.lax.slice_in_dim(wide, reach + k, reach + k + n, axis=axis) + ((k * k) << _PAYLOAD_BITS)
             for k in range(-reach, reach + 1)
         )
-        key = jax.lax.optimization_barrier(jnp.minimum(reduce(jnp.minimum, terms), far))
+        key = jnp.minimum(reduce(jnp.minimum, terms), far)
     return key
 
 
@@ -237,9 +246,7 @@ def carve(
     """
     reach = geometry.reach
     bone = fraction >= BONE
-    patch, share, own_depth, code, total = jax.lax.optimization_barrier(
-        surface_patch(bone, owned, fraction, origin, area)
-    )
+    patch, share, own_depth, code, total = surface_patch(bone, owned, fraction, origin, area)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS
@@ -248,7 +255,9 @@ def carve(
         | (jnp.round(own_depth * _SEED_DEPTH).astype(jnp.int32) << 5)
         | code
     )
-    key = _nearest(jax.lax.optimization_barrier(jnp.where(patch, payload, far)), reach, far)
+    once = (origin[0] < 2**20).astype(jnp.int32)
+    (key,) = _kept(once, jnp.where(patch, payload, far))
+    key = _nearest(key, reach, far)
     distance2 = key >> _PAYLOAD_BITS
     reached = distance2 <= reach * reach
 
@@ -267,10 +276,10 @@ def carve(
     in_marrow = ~bone & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
     member = (in_bone | in_marrow) & (profile > 0)
 
-    member, delta, profile = jax.lax.optimization_barrier((member, delta, profile))
+    chosen, delta, profile = _kept(once, member.astype(jnp.int32), delta, profile)
 
     # The n-th member is where the running count first reaches n: a gather, cheaper than a scatter on every device.
-    running = jnp.cumsum(member.ravel().astype(jnp.int32))
+    running = jnp.cumsum(chosen.ravel())
     cell = jnp.searchsorted(running, jnp.arange(1, geometry.entries + 1, dtype=jnp.int32)).astype(jnp.int32)
     count = running[-1]
     valid = jnp.arange(geometry.entries) < count

@@ -3,7 +3,7 @@
 One voxel belongs to one BMU until it is released, so all writes are free of conflicts, and sums are integers: the
 bits do not depend on the order of work. Within a step every unit reads the bone as it was when the step began.
 
-A voxel is refilled only where the voxel beneath it is bone. A cavity that broke through a plate or a rod therefore
+A voxel is refilled only where bone is left beneath it. A cavity that broke through a plate or a rod therefore
 stays open: that one rule makes perforation permanent.
 """
 
@@ -23,6 +23,8 @@ Array = Any
 
 #: A refill may rise above the old surface by at most this much of the profile [1/4096].
 GROWTH_LIMIT = 1024
+#: Births whose windows are compared with one another at once.
+_GROUP = 2048
 #: `born` of rows that are not in use: later than any step, so that the column stays sorted.
 UNBORN = 2**30
 
@@ -63,7 +65,7 @@ class BMUTable(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """Voxel fields: bone fraction uint8, owner uint16 (0 free), step of the last formation uint16."""
+    """Voxel fields: bone fraction uint8, owner uint8 (0 free, 1 held by a BMU), step of the last formation uint16."""
 
     fraction: Array
     owner: Array
@@ -80,6 +82,7 @@ class Schedule(NamedTuple):
     refill_start: Array
     last: Array
     give_up: Array
+    thinnest: Array
 
 
 class Demand(NamedTuple):
@@ -282,7 +285,7 @@ def _advance(
 
         z, y, x, listed = _places(rows)
         now = _read(fields.fraction, z, y, x, listed).astype(jnp.int32)
-        supported = (_beneath(fields.fraction, z, y, x, rows.floor) >= cav.BONE) | (now >= cav.BONE)
+        supported = (_beneath(fields.fraction, z, y, x, rows.floor) >= schedule.thinnest) | (now >= schedule.thinnest)
         refilled = jnp.where(supported, jnp.maximum(now, target), now)
         new = jnp.where((up > 0)[:, None], refilled, jnp.minimum(now, target))
         used = listed & rows.live[:, None]
@@ -332,7 +335,10 @@ def _bear(
     area: Array,
     plan: Plan,
 ) -> tuple[Fields, BMUTable, Array, Array]:
-    """Give birth to this step's BMUs: sites, cavities, claims. Returns also the new count and the births asked for."""
+    """Give birth to this step's BMUs: sites, cavities, claims. Returns also the new count and the births asked for.
+
+    Each carves from what the earlier ones of the step have left.
+    """
     geometry = plan.geometry
     position, index, wanted, found = activation.sites(
         fields.fraction, fields.owner, seed, step, candidates, plan.candidates, plan.births
@@ -342,26 +348,26 @@ def _bear(
     limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
     corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
 
-    def carve_one(corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
+    capacity = table.born.shape[0]
+
+    def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
         fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
-        owned = jax.lax.dynamic_slice(fields.owner, corner, geometry.window) != 0
+        owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
         growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * GROWTH_LIMIT / cav.FRONT)
         return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry)
 
-    size = plan.carve_chunk
-
-    def carve(start: Array, table: BMUTable) -> BMUTable:
-        start = jnp.minimum(start, plan.births - size)
-        take = [jax.lax.dynamic_slice_in_dim(part, start, size) for part in (corner, position, own_depth, salt)]
+    def carve(which: Array, mine: Array, held: tuple[BMUTable, Array]) -> tuple[BMUTable, Array]:
+        """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
+        table, owner = held
+        size = which.shape[0]
+        take = [part[which] for part in (corner, position, own_depth, salt)]
         if size == 1:
-            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(*(part[0] for part in take)))
+            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take)))
         else:
-            cavities = jax.vmap(carve_one)(*take)
-        mine = (start + jnp.arange(size)) < found
-        row = count + start
+            cavities = jax.vmap(partial(carve_one, owner))(*take)
         new = table._replace(
             corner=take[0],
-            born=jnp.where(mine, step, UNBORN),
+            born=jnp.full(size, step, jnp.int32),
             final_front=cavities.final_front,
             stop_front=cavities.final_front,
             mean_depth=take[2],
@@ -369,43 +375,58 @@ def _bear(
             area=cavities.area,
             resorbed=jnp.zeros(size, jnp.int32),
             formed=jnp.zeros(size, jnp.int32),
-            live=mine & (cavities.final_front > 0),
+            live=cavities.final_front > 0,
             salt=take[3],
-            cell=jnp.where(mine[:, None], cavities.cell, -1),
+            cell=cavities.cell,
             delta=cavities.delta,
             profile=cavities.profile,
             before=cavities.before,
             floor=cavities.floor,
         )
-        return jax.tree.map(lambda column, values: _put(column, values, row), table, new)
+        row = jnp.where(mine, count + which, capacity)
+        table = jax.tree.map(lambda column, rows: column.at[row].set(rows, mode="drop"), table, new)
+        z, y, x, listed = _places(new)
+        return table, _write(owner, z, y, x, listed & mine[:, None], jnp.ones_like(z))
 
-    table = _chunks(jnp.int32(0), found, size, carve, table)
-    end = count + found
+    table, owner = _in_order(corner, found, plan, carve, (table, fields.owner))
+    return fields._replace(owner=owner), table, count + found, wanted
 
-    def tag_of(start: Array, size: int) -> Array:
-        return jnp.maximum(65535 - (start - count + jnp.arange(size)), 1).astype(jnp.uint16)
 
-    def claim(start: Array, owner: Array) -> Array:
-        start = jnp.minimum(start, table.born.shape[0] - size)
-        rows = _rows(table, start, size)
-        ours = (rows.born == step)[:, None]
-        z, y, x, listed = _places(rows)
-        index = _index(z, y, x, listed & ours, owner.shape)
-        return _flat(owner).at[index].max(tag_of(start, size)[:, None], mode="drop").reshape(owner.shape)
+def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) -> Any:
+    """Do the work of each birth as if one after the other.
 
-    owner = _chunks(count, end, size, claim, fields.owner)
+    One at a time that is plain. Many at a time: in waves of births whose windows overlap no earlier birth that still
+    waits. A birth reads and writes its own window alone, so the outcome is that of the plain order, bit for bit.
+    """
+    if plan.carve_chunk == 1:
+        first = jnp.arange(1)
+        return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
 
-    def keep(start: Array, cell: Array) -> Array:
-        start = jnp.minimum(start, table.born.shape[0] - size)
-        rows = _rows(table._replace(cell=cell), start, size)
-        z, y, x, listed = _places(rows)
-        held = _read(owner, z, y, x, listed) == tag_of(start, size)[:, None]
-        ours = (rows.born == step)[:, None]
-        return _put(cell, jnp.where(held | ~ours, rows.cell, -1), start)
+    edge = jnp.asarray(plan.geometry.window, jnp.int32)
+    group = min(plan.births, _GROUP)
+    index = jnp.arange(group)
 
-    # Where two BMUs of one step wanted a voxel, the earlier has it.
-    cell = _chunks(count, end, size, keep, table.cell)
-    return fields._replace(owner=owner), table._replace(cell=cell), end, wanted
+    def one_group(number: Array, carry: Any) -> Any:
+        base = number * group
+        here = corner[jnp.minimum(base + index, corner.shape[0] - 1)]
+        overlap = (jnp.abs(here[:, None] - here[None]) < edge).all(axis=2) & (index[:, None] > index[None])
+
+        def wave(held: Any) -> Any:
+            waiting, carry = held
+            ready = waiting & ~(overlap & waiting[None]).any(axis=1)
+            running = jnp.cumsum(ready.astype(jnp.int32))
+
+            def chunk(start: Array, carry: Any) -> Any:
+                nth = start + jnp.arange(plan.carve_chunk)
+                which = jnp.minimum(jnp.searchsorted(running, nth + 1), group - 1).astype(jnp.int32)
+                return work(base + which, nth < running[-1], carry)
+
+            return waiting & ~ready, _chunks(jnp.int32(0), running[-1], plan.carve_chunk, chunk, carry)
+
+        waiting = base + index < found
+        return jax.lax.while_loop(lambda held: held[0].any(), wave, (waiting, carry))[1]
+
+    return jax.lax.fori_loop(0, (found + group - 1) // group, one_group, carry)
 
 
 @partial(jax.jit, static_argnames="plan", donate_argnames=("fields", "table"))

@@ -54,8 +54,7 @@ def sobel(field: Array) -> tuple[Array, Array, Array]:
     repeat.
     """
     n = field.shape
-    # The barriers keep the compiler from working the inner sums out anew for each of their readers.
-    wide = jax.lax.optimization_barrier(jnp.pad(field.astype(jnp.int32), 1, mode="edge"))
+    wide = jnp.pad(field.astype(jnp.int32), 1, mode="edge")
 
     def part(f: Array, axis: int, offset: int) -> Array:
         return jax.lax.slice_in_dim(f, 1 + offset, 1 + offset + n[axis], axis=axis)
@@ -66,13 +65,9 @@ def sobel(field: Array) -> tuple[Array, Array, Array]:
     def difference(f: Array, axis: int) -> Array:
         return part(f, axis, 1) - part(f, axis, -1)
 
-    along_x = jax.lax.optimization_barrier((smooth(wide, 2), difference(wide, 2)))
-    smooth_yx, smooth_y_diff_x, diff_y_smooth_x = jax.lax.optimization_barrier(
-        (smooth(along_x[0], 1), smooth(along_x[1], 1), difference(along_x[0], 1))
-    )
-    return jax.lax.optimization_barrier(
-        (difference(smooth_yx, 0), smooth(diff_y_smooth_x, 0), smooth(smooth_y_diff_x, 0))
-    )
+    smooth_x, diff_x = smooth(wide, 2), difference(wide, 2)
+    smooth_yx, smooth_y_diff_x, diff_y_smooth_x = smooth(smooth_x, 1), smooth(diff_x, 1), difference(smooth_x, 1)
+    return difference(smooth_yx, 0), smooth(diff_y_smooth_x, 0), smooth(smooth_y_diff_x, 0)
 
 
 def faces() -> Iterator[tuple[int, int]]:

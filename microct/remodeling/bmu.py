@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from microct.kernels.cavity import FRONT, FRONT_LIMIT, PROFILE_EXPONENT, Geometry
+from microct.kernels.cavity import BONE, FRONT, FRONT_LIMIT, FULL, PROFILE_EXPONENT, Geometry
 from microct.kernels.turnover import Schedule
 from microct.status import InputError
 
@@ -23,6 +23,9 @@ _TAIL = 2.2
 _SHARES = 1024
 #: A BMU that waits for a floor longer than this gives up: its hole is a perforation.
 GIVE_UP_DAYS = 180.0
+#: Bone thinner than this carries no osteoblasts and is no floor: about one lamella, 3 to 7 um (ours, not fitted).
+#: A thickness rather than a share of a voxel, so that perforation does not depend on voxel size.
+FLOOR_UM = 4.0
 #: Voxels beyond this share of the footprint's radius cannot show a cavity at all.
 _COARSEST = 0.6
 
@@ -54,7 +57,7 @@ class BMU:
         return reversal, formation
 
 
-def schedule(bmu: BMU, step_days: float) -> Schedule:
+def schedule(bmu: BMU, step_days: float, voxel_um: float) -> Schedule:
     """Progress of the front by age in steps, integers of 1/4096."""
     quiet = bmu.resorption_days + bmu.reversal_days
     end = quiet + bmu.formation_days
@@ -66,7 +69,8 @@ def schedule(bmu: BMU, step_days: float) -> Schedule:
     refill[start:] = np.maximum(refill[start:], 1)
     refill[:start] = 0
     last = int(np.argmax(refill == FRONT))
-    return Schedule(erosion, refill, np.int32(start), np.int32(last), np.int32(give_up))
+    thinnest = int(np.clip(round(FULL * FLOOR_UM / voxel_um), 8, BONE))
+    return Schedule(erosion, refill, np.int32(start), np.int32(last), np.int32(give_up), np.int32(thinnest))
 
 
 def depth_shares(cv: float) -> np.ndarray:
@@ -99,7 +103,8 @@ def geometry(bmu: BMU, voxel_um: float, deepest_mean_um: float, shape: tuple[int
     if reach > 30 or voxel_um > _COARSEST * bmu.footprint_radius_um:
         raise InputError(
             f"voxels of {voxel_um:g} um cannot carry cavities {deepest_mean_um:g} um deep and "
-            f"{bmu.footprint_radius_um:g} um in radius; expected {finest:.2g} to {_COARSEST * bmu.footprint_radius_um:g} "
+            f"{bmu.footprint_radius_um:g} um in radius; expected {finest:.2g} to "
+            f"{_COARSEST * bmu.footprint_radius_um:g} "
             "um (usual: 10 to 50); give resample_um in [scan], or microct.resample"
         )
     half = math.ceil(1.35 * radius) + 1

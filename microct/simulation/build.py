@@ -24,8 +24,8 @@ from microct.volume import Volume
 BLOCK_STEPS = 18
 #: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
 _SPARE = 1.25
-#: Births of one step that the owner's tag can tell apart.
-MOST_BIRTHS = 60000
+#: Births of one step beyond which steps are too long to mean anything.
+MOST_BIRTHS = 1_000_000
 _SMALLEST = 8
 
 
@@ -117,7 +117,7 @@ def build(volume: Volume, study: Study) -> Model:
         bmu=unit,
         voxel_um=voxel_um,
         plan=Plan(geometry, 1, 1),
-        schedule=bmus.schedule(unit, calendar.step_days),
+        schedule=bmus.schedule(unit, calendar.step_days, voxel_um),
         shares=bmus.depth_shares(unit.erosion_depth_cv),
         rows=1,
         seed=settings.seed,
@@ -166,7 +166,7 @@ def _bucket(size: float) -> int:
 def first_state(model: Model, volume: Volume) -> State:
     """The state before the first step: the scan, and no BMU at work."""
     fraction = jnp.asarray(volume.values)
-    fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint16), jnp.zeros(volume.shape, jnp.uint16))
+    fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint8), jnp.zeros(volume.shape, jnp.uint16))
     table = empty_table(model.rows, model.plan.geometry.entries)
     initial = int(volume.values.sum(dtype=np.int64))
     return State(fields, table, 0, 0, Ledger(initial), activation.surface(volume.values))
