@@ -1,0 +1,86 @@
+"""Measure the real scans of ../shared/data and print one Markdown table, the one in docs/morphometry.md.
+
+Run from the repository's root: ``python docs/make_morphometry_table.py``. Scans that are not there are left out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+import microct
+import microct.quantities
+from microct import Volume
+from microct.table import Table
+
+DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+COLUMNS = ("BV/TV", "BS/TV", "Tb.Th", "Tb.Sp", "Tb.N", "Conn.D", "Euler", "N.Comp", "Is.V")
+
+
+def _without_border(volume: Volume) -> Volume:
+    """BoneBox's regions have an empty border of one voxel, which is no marrow."""
+    return volume.with_values(np.ascontiguousarray(volume.values[1:-1, 1:-1, 1:-1]), "empty border of 1 voxel cropped")
+
+
+def _bonebox(name: str) -> Callable[[], Table]:
+    return lambda: microct.measure(_without_border(microct.read(DATA / f"bonebox_isodata_{name}.nrrd", 50.0)))
+
+
+def _human_grey() -> Table:
+    grey = microct.read(DATA / "lhdl_3155_D_4_bc.tif", 19.5)
+    return microct.measure(microct.segment(grey, threshold=64, sigma=1.0))
+
+
+def _labels(file: str, key: str, unit_mm: float, spacing_key: str, thickness: bool = True) -> Table:
+    with np.load(DATA / file) as stored:
+        spacing = stored[spacing_key] * unit_mm
+        bone = stored[key] > 0
+    spacing = spacing if spacing_key.startswith("spacing_zyx") else spacing[::-1]
+    return microct.measure(Volume(bone, tuple(spacing)), thickness=thickness)
+
+
+#: (file, what is done, how): fields of view that are mostly air are measured without thickness, whose marrow would
+#: be that air.
+SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
+    *((f"bonebox_isodata_{name}.nrrd", "50 um, `[1:-1]`", _bonebox(name))
+      for name in ("67960_roi_140", "67599_roi_87", "07131_roi_70", "04216_roi_4", "04216_roi_8")),
+    ("didsr_ROI10_07131.nrrd", "51.3 um", lambda: microct.measure(microct.read(DATA / "didsr_ROI10_07131.nrrd", 51.3))),
+    ("didsr_Shrew.nrrd", "4.1 um", lambda: microct.measure(microct.read(DATA / "didsr_Shrew.nrrd", 4.1))),
+    ("lhdl_3155_D_4_bc.tif", "19.5 um, sigma 1, >= 64, largest piece", _human_grey),
+    ("trab1240/trab1240_labels.npz", "60.7 um, labels > 0",
+     lambda: _labels("trab1240/trab1240_labels.npz", "labels", 1.0, "spacing_xyz")),
+    ("ormir_TRAB_SEG_IPL.nii.gz", "60.7 um, no thickness",
+     lambda: microct.measure(microct.read(DATA / "ormir_TRAB_SEG_IPL.nii.gz"), thickness=False)),
+    ("ormir_AUTOCONTOUR_IPL.nii.gz", "60.7 um, no thickness",
+     lambda: microct.measure(microct.read(DATA / "ormir_AUTOCONTOUR_IPL.nii.gz"), thickness=False)),
+    ("ormir_GRAY_JOINT.nii.gz", ">= 1170 HU, no thickness",
+     lambda: microct.measure(microct.read(DATA / "ormir_GRAY_JOINT.nii.gz"), threshold=1170, thickness=False)),
+    ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0, no thickness",
+     lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", thickness=False)),
+)  # fmt: skip
+
+
+def measured() -> Iterator[tuple[str, str, Table, float]]:
+    """File, treatment, table and seconds of processor time of each scan that is there."""
+    for file, treatment, how in SCANS:
+        if (DATA / file).exists():
+            start = time.process_time()
+            table = how()
+            yield file, treatment, table, time.process_time() - start
+
+
+def main() -> None:
+    """Print the table."""
+    units = [microct.quantities.QUANTITIES[symbol].label for symbol in COLUMNS]
+    print("| scan | treated | " + " | ".join(units) + " | CPU s |")
+    print("|---" * (len(COLUMNS) + 3) + "|")
+    for file, treatment, table, seconds in measured():
+        values = [f"{table[symbol].value:.4g}" if symbol in table else "" for symbol in COLUMNS]
+        print(f"| {file} | {treatment} | " + " | ".join(values) + f" | {seconds:.1f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
