@@ -150,7 +150,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     """The patch of surface around ``origin`` whose area is ``area``.
 
     Returns:
-        (patch, share, depth, code, total): patch (bool), share of the profile's radius squared (0..1, float32),
+        (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
         depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
     """
     shape = bone.shape
@@ -205,7 +205,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     edge = jnp.minimum(radius, jnp.max(jnp.where(patch, arc, 0)) + 32).astype(jnp.float32)
     share = jnp.clip((arc.astype(jnp.float32) / edge) ** 2, 0.0, 1.0)
     code = w.direction_code(gz, gy, gx)
-    return patch, share, depth, code, total.astype(jnp.float32) / w.AREA
+    return patch, share, depth, code, total.astype(jnp.float32) / w.AREA, (gz, gy, gx)
 
 
 def _nearest(key: Array, reach: int, far: int) -> Array:
@@ -246,7 +246,7 @@ def carve(
     """
     reach = geometry.reach
     bone = fraction >= BONE
-    patch, share, own_depth, code, total = surface_patch(bone, owned, fraction, origin, area)
+    patch, share, own_depth, code, total, gradient = surface_patch(bone, owned, fraction, origin, area)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS
@@ -261,19 +261,23 @@ def carve(
     distance2 = key >> _PAYLOAD_BITS
     reached = distance2 <= reach * reach
 
+    # A voxel with less than half of bone lies above the patch, or at the far side of a thin plate: the gradient tells.
+    way = key & 0x1F
+    inward = gradient[0] * (way // 9 - 1) + gradient[1] * (way // 3 % 3 - 1) + gradient[2] * (way % 3 - 1)
+    below = bone | ((fraction > 0) & (inward < 0.0))
     distance = jnp.round(jnp.sqrt(distance2.astype(jnp.float32)) * SUB).astype(jnp.int32)
     own = ((key >> 5) & 0x7F) * (SUB // _SEED_DEPTH)
-    delta = own + jnp.where(bone, distance, -distance)
+    delta = own + jnp.where(below, distance, -distance)
     share_here = ((key >> 12) & 0xFF).astype(jnp.float32) / 255.0
     peak = depth * (1.0 + 1.0 / PROFILE_EXPONENT) * SUB
     profile = jnp.round(peak * (1.0 - share_here**PROFILE_EXPONENT)).astype(jnp.int32)
     profile = jnp.clip(profile, 0, 30 * SUB)
 
-    beneath = w.flood(patch, bone & ~owned & reached, reach + reach // 2 + 1, w.grown_by_faces)
+    beneath = w.flood(patch, below & ~owned & reached, reach + reach // 2 + 1, w.grown_by_faces)
     deepest = (FRONT_LIMIT * profile) >> 12
     highest = jnp.round(growth * SUB).astype(jnp.int32)
     in_bone = beneath & (delta - SUB // 2 < deepest)
-    in_marrow = ~bone & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
+    in_marrow = ~below & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
     member = (in_bone | in_marrow) & (profile > 0)
 
     chosen, delta, profile = _kept(once, member.astype(jnp.int32), delta, profile)

@@ -89,7 +89,7 @@ def legend(
 
 def meanings(first: Frame, lost: bool, gained: bool) -> list[tuple[Color, str]]:
     """What the colors say."""
-    since = f"since year {first.time_yr:g}"
+    since = f"since {year_words(first.time_yr).lower()}"
     entries: list[tuple[Color, str]] = [(light.BONE, "bone"), (light.CUT_FACE, "bone, cut by the block")]
     entries += [(light.LOST, f"lost {since}")] if lost else []
     return [*entries, (light.GAINED, f"gained {since}")] if gained else entries
@@ -112,7 +112,8 @@ def small_print(field: Field, frame: Frame, extra: str = "") -> str:
 
 def year_words(time_yr: float) -> str:
     """ "Year 2", "Year 2.5"."""
-    return f"Year {time_yr:.4g}"
+    # Reports fall on whole steps, up to half a step beside the year that was asked for: a tenth is what that is worth.
+    return f"Year {round(time_yr, 1):g}"
 
 
 def change_words(now: Frame, first: Frame) -> str:

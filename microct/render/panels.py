@@ -124,7 +124,7 @@ def sheet_of(
     meanings = page.meanings(first, len(tiles) > 1, gained)
     line = page.legend(pen, (gap, line), meanings, text, sheet.width - bar - 6 * text)
     page.scale_bar(pen, sheet.width - 1.6 * gap, sheet.height - foot + 1.5 * text, mm_per_pixel, bar, text)
-    brackets = f"; in brackets the change since year {first.time_yr:g}" if len(tiles) > 1 else ""
+    brackets = f"; in brackets the change since {page.year_words(first.time_yr).lower()}" if len(tiles) > 1 else ""
     words = page.small_print(display, first, f"one camera, no perspective{brackets}")
     size = fitting(words, sheet.width - 2 * gap, round(0.76 * text))
     pen.text((gap, line + 1.6 * text), words, page.QUIET, page.typeface(size), "la")
