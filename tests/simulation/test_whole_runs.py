@@ -16,7 +16,6 @@ from microct.simulation.run import Progress
 from microct.status import InputError, Preempted, StudyError
 from microct.volume import Volume
 
-
 SYMBOLS = (
     *("BV/TV", "Po", "BS/BV", "Tb.Th", "Tb.Sp", "Tb.N", "Conn.D", "Euler", "N.Comp", "Is.V"),
     *("Rs.V", "Fm.V", "Is.V.lost", "Ledger", "Ac.f", "E.De", "W.Th", "E2"),
