@@ -16,12 +16,14 @@ class Patch:
         voxels: (n, 3) surface voxels.
         share: (n,) squared distance from the middle along the surface, 1 at the rim.
         depth: (n,) depth of the voxel's centre below the surface [voxel].
+        way: (n, 3) direction into bone, to the nearest of the 26 neighbors.
         area: [voxel faces].
     """
 
     voxels: np.ndarray
     share: np.ndarray
     depth: np.ndarray
+    way: np.ndarray
     area: float
 
 
@@ -37,6 +39,12 @@ def depth_of_center(fraction: np.ndarray, voxel: tuple[int, ...], normal: np.nda
     return min(max(max(tilts[steepest], 0.5) * (column - 0.5), 0.0), 1.5)
 
 
+def nearest_direction(slope: np.ndarray) -> tuple[int, ...]:
+    """Of each axis the sign, or 0 where the component is below tan(22.5 degrees) of the largest."""
+    limit = 0.41421357 * np.abs(slope).max()
+    return tuple(int(np.sign(s)) if abs(s) > limit else 0 for s in slope)
+
+
 def patch_around(
     fraction: np.ndarray, owned: np.ndarray, origin: tuple[int, int, int], footprint: float
 ) -> Patch | None:
@@ -49,8 +57,6 @@ def patch_around(
     if not surface:
         return None
     seed = min(surface, key=lambda v: (sum((a - b) ** 2 for a, b in zip(v, origin, strict=True)), v))
-    if sum((a - b) ** 2 for a, b in zip(seed, origin, strict=True)) > 27:
-        return None
     slopes = {voxel: np.array(gradient(fraction, voxel), float) for voxel in surface}
     normals = {voxel: slope / (np.linalg.norm(slope) + 1e-3) for voxel, slope in slopes.items()}
     facing = {voxel: float(normal @ normals[seed]) for voxel, normal in normals.items()}
@@ -78,6 +84,7 @@ def patch_around(
         np.array(voxels),
         np.array([min((arc[v] / edge) ** 2, 1.0) for v in voxels]),
         np.array([depth_of_center(fraction, v, normals[v], surface[v]) for v in voxels]),
+        np.array([nearest_direction(slopes[v]) for v in voxels]),
         min(taken, wanted) / 64,
     )
 
@@ -105,21 +112,29 @@ class Column:
 
     Attributes:
         squared: squared distance to them [voxel^2].
-        choices: (depth of the voxel's centre, depth of the profile in its column) [voxel].
+        choices: (depth of the voxel's centre, depth of the profile in its column [voxel], whether it lies beneath).
     """
 
     squared: int
-    choices: tuple[tuple[float, float], ...]
+    choices: tuple[tuple[float, float, bool], ...]
 
 
 def columns(fraction: np.ndarray, patch: Patch, peak: float, reach: int) -> dict[tuple[int, ...], Column]:
-    """For every voxel within ``reach`` of the patch: depth below it and profile peak (1 - share^3)."""
+    """For every voxel within ``reach`` of the patch: depth below it and profile peak (1 - share^3).
+
+    Beneath the patch lies bone, and a voxel with less than half of bone whose surface faces the other way: the far
+    side of something thin.
+    """
     found = {}
     for voxel in np.ndindex(*fraction.shape):
         squared = ((patch.voxels - voxel) ** 2).sum(axis=1)
-        nearest = np.flatnonzero(squared == squared.min())
-        if squared.min() <= reach**2:
-            distance = float(np.sqrt(squared.min())) * (1 if fraction[voxel] >= BONE else -1)
-            choices = tuple((patch.depth[k] + distance, peak * (1.0 - patch.share[k] ** 3)) for k in nearest)
-            found[voxel] = Column(int(squared.min()), choices)
+        if squared.min() > reach**2:
+            continue
+        distance, choices = float(np.sqrt(squared.min())), []
+        for k in np.flatnonzero(squared == squared.min()):
+            away = fraction[voxel] > 0 and float(np.dot(gradient(fraction, voxel), patch.way[k])) < 0.0
+            below = bool(fraction[voxel] >= BONE or away)
+            depth = patch.depth[k] + (distance if below else -distance)
+            choices.append((depth, peak * (1.0 - patch.share[k] ** 3), below))
+        found[voxel] = Column(int(squared.min()), tuple(choices))
     return found

@@ -199,8 +199,8 @@ def advance(fields: object, table: object, count: int, step: int, schedule: obje
             value = min(now, target)
             if up:
                 inside = all(0 <= p < n for p, n in zip(beneath, old.shape, strict=True))
-                floor = int(old[beneath]) if inside else FULL
-                value = max(now, target) if floor >= BONE or now >= BONE else now
+                floor = max(int(old[beneath]) if inside else FULL, now)
+                value = max(now, target) if floor >= int(schedule.thinnest) else now  # type: ignore[attr-defined]
             finished &= value == now == target
             new["fraction"][place] = value
             rows.resorbed[row] += max(now - value, 0)
@@ -221,31 +221,26 @@ def bear(
 ) -> tuple[dict, list[dict], int]:  # fmt: skip
     """The BMUs born in one step, each with a cavity by ``carve(fraction, owned, origin, depth, growth, salt)``.
 
-    Where two of them want a voxel, the earlier has it.
+    Each carves from what the earlier ones have left.
 
     Returns:
-        the fields; for each birth its place, cavity and the entries of it that it may keep; births asked for.
+        the fields; for each birth its place and cavity; births asked for.
     """
     shape, window = fields["fraction"].shape, plan.geometry.window  # type: ignore[attr-defined]
     sites, wanted = birth_sites(
         fields["fraction"], fields["owner"], seed, step, candidates, plan.candidates, plan.births  # type: ignore[attr-defined]
     )  # fmt: skip
-    held, owner, born = fields["owner"] != 0, fields["owner"].copy(), []
-    for order, (position, index) in enumerate(sites):
+    owner, born = fields["owner"].copy(), []
+    for position, index in sites:
         corner = [min(max(p - w // 2, 0), n - w) for p, w, n in zip(position, window, shape, strict=True)]
         block = tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
         high, salt = words(seed, step, DEPTH, index)
         mean = np.float32(depth) * (np.float32(shares[below(high, len(shares))]) / np.float32(FRONT))
         growth = mean * np.float32((1 + 1 / 3) * GROWTH_LIMIT / FRONT)
         origin = [p - c for p, c in zip(position, corner, strict=True)]
-        cavity = carve(fields["fraction"][block], held[block], origin, mean, growth, salt)
-        kept = np.array(cavity.cell)  # type: ignore[attr-defined]
-        for entry in np.flatnonzero(kept >= 0):
-            cell = int(kept[entry])
-            place = (corner[0] + (cell >> 20), corner[1] + (cell >> 10 & 1023), corner[2] + (cell & 1023))
-            if owner[place]:
-                kept[entry] = -1
-            else:
-                owner[place] = 65535 - order
-        born.append({"corner": corner, "mean": mean, "salt": salt, "cavity": cavity, "cell": kept})
+        cavity = carve(fields["fraction"][block], owner[block] != 0, origin, mean, growth, salt)
+        cell = np.array(cavity.cell)  # type: ignore[attr-defined]
+        cell = cell[cell >= 0]
+        owner[corner[0] + (cell >> 20), corner[1] + (cell >> 10 & 1023), corner[2] + (cell & 1023)] = 1
+        born.append({"corner": corner, "mean_depth": mean, "salt": salt, "cavity": cavity})
     return {**fields, "owner": owner}, born, wanted

@@ -1,0 +1,275 @@
+"""The life of BMUs on voxels: each step by its definition, and nothing that depends on how the work is cut."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from reference import remodeling as definition
+
+from microct.imaging import phantoms
+from microct.kernels import cavity as cav
+from microct.kernels import random, turnover
+from microct.remodeling import bmu
+
+UNIT = bmu.BMU(180.0, 40.0, 30.0, 120.0, 0.25)
+VOXEL_UM = 40.0
+GEOMETRY = bmu.geometry(UNIT, VOXEL_UM, 52.0, (24, 24, 64))
+SCHEDULE = bmu.schedule(UNIT, 10.0, VOXEL_UM)
+SHARES = bmu.depth_shares(UNIT.erosion_depth_cv)
+PLAN = turnover.Plan(GEOMETRY, candidates=512, births=16, carve_chunk=1, advance_chunk=8)
+ROWS, STEPS, SEED = 192, 64, 77
+
+carve = jax.jit(cav.carve, static_argnames="geometry")
+
+
+class Bone:
+    """A bone at work: `go(steps)` lets steps pass."""
+
+    def __init__(self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS):
+        shape, self.plan = fraction.shape, plan
+        zeros = np.zeros(shape, np.uint8)
+        self.fields = turnover.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
+        self.table = turnover.empty_table(rows, plan.geometry.entries)
+        self.count = self.step = self.wanted = 0
+        self.asked = np.array(
+            [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
+        )
+        self.depth, self.wall = np.float32(47.0 / VOXEL_UM), np.float32(wall_um / VOXEL_UM)
+        self.compacted = (0, 0)
+
+    def go(self, steps):
+        """Returns the number of steps that were done."""
+        ahead = np.concatenate([self.asked[self.step :], np.zeros(self.step, np.int32)])
+        demand = turnover.Demand(ahead, np.full(STEPS, self.depth), np.full(STEPS, self.wall))
+        self.fields, self.table, count, done, wanted = turnover.block(
+            self.fields, self.table, np.int32(self.count), np.int32(self.step), np.int32(steps),
+            jax.tree.map(jnp.asarray, demand), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
+            jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), plan=self.plan,
+        )  # fmt: skip
+        self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(wanted)
+        return int(done)
+
+    def compact(self):
+        """Drop the rows that are done, keeping what they moved."""
+        before = self.moved
+        self.table, live = turnover.compacted(self.table, self.table.live.shape[0])
+        self.count, self.compacted = int(live), (0, 0)
+        self.compacted = tuple(b - a for b, a in zip(before, self.moved, strict=True))
+
+    @property
+    def moved(self):
+        """(resorbed, formed) since the start [1/255 voxel]."""
+        sums = (int(np.asarray(c, np.int64).sum()) for c in (self.table.resorbed, self.table.formed))
+        return tuple(a + b for a, b in zip(self.compacted, sums, strict=True))
+
+    @property
+    def fraction(self):
+        return np.asarray(self.fields.fraction)
+
+    def held(self):
+        """(n, 3) voxels of live BMUs."""
+        rows = definition.Rows(self.table)
+        places = [place for row in np.flatnonzero(rows.live) for _, place, _, _ in rows.voxels(row)]
+        return np.array(places).reshape(-1, 3)
+
+
+@functools.cache
+def foam():
+    """Plates and rods in all directions, cut by the border."""
+    return phantoms.gaussian_random_field(0.3, 0.45, size_mm=(0.96, 0.96, 2.56), voxel_size_um=VOXEL_UM, seed=2).values
+
+
+@functools.cache
+def thick_slab():
+    return phantoms.slab(0.6, size_mm=(0.96, 0.96, 2.56), voxel_size_um=VOXEL_UM, axis=0, tilt_deg=12.0).values
+
+
+def same(one, other):
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
+
+
+# --- one step by its definition ---------------------------------------------------------------------------------------
+
+
+def carved(fraction, owned, origin, depth, growth, salt):
+    area = np.float32(bmu.footprint_faces(UNIT, VOXEL_UM))
+    numbers = (np.array(origin, np.int32), depth, area, growth, np.uint32(salt))
+    return jax.tree.map(np.asarray, carve(fraction, owned, *numbers, GEOMETRY))
+
+
+@pytest.mark.parametrize(("wall_um", "start"), [(40.0, 21), (50.0, 9)])
+def test_a_step_is_that_of_the_definition(wall_um, start):
+    """All fronts, floors, releases, births and claims of two steps, bit for bit, amid BMUs in all their phases."""
+    bone = Bone(foam(), wall_um)
+    bone.go(start)
+    births = 0
+    for _ in range(2):
+        step, count, fields, table = bone.step, bone.count, *jax.tree.map(np.array, (bone.fields, bone.table))
+        new, rows = definition.advance(fields, table, count, step, SCHEDULE, float(bone.wall))
+        new, born, wanted = definition.bear(
+            new, count, step, SEED, int(bone.asked[step]), float(bone.depth), SHARES, PLAN, carved
+        )
+        asked = bone.wanted
+        bone.go(1)
+        for name in ("fraction", "owner", "formed_on"):
+            np.testing.assert_array_equal(np.asarray(getattr(bone.fields, name)), new[name], err_msg=name)
+        after = definition.Rows(bone.table)
+        for name in ("live", "stop_front", "resorbed", "formed", "cell"):
+            np.testing.assert_array_equal(after.column[name][:count], rows.column[name][:count], err_msg=name)
+        assert (bone.count, bone.wanted) == (count + len(born), asked + wanted)
+        for row, unit in enumerate(born, start=count):
+            for name in ("corner", "mean_depth", "salt"):
+                np.testing.assert_array_equal(after.column[name][row], unit[name])
+            for name in ("cell", "delta", "profile", "before", "floor", "final_front", "area"):
+                same(after.column[name][row], getattr(unit["cavity"], name))
+            assert after.born[row] == step
+            assert bool(after.live[row]) == (unit["cavity"].final_front > 0)
+        births += len(born)
+    assert births > 0
+    ages = bone.step - 1 - np.asarray(bone.table.born)[: bone.count]
+    assert ages.max() >= start
+    assert bone.moved[1] > 0
+
+
+# --- how the work is cut ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Thirty steps in one block."""
+    bone = Bone(foam(), 40.0)
+    assert bone.go(30) == 30
+    return bone
+
+
+def test_where_blocks_are_cut_changes_nothing(whole):
+    """Blocks of 1, 7, 18 and 4 steps, the table compacted between some of them."""
+    bone = Bone(foam(), 40.0)
+    for number, steps in enumerate((1, 7, 18, 4)):
+        bone.go(steps)
+        if number % 2:
+            bone.compact()
+    same(bone.fields, whole.fields)
+    assert bone.moved == whole.moved
+    assert bone.wanted == whole.wanted
+
+
+def test_sizes_of_chunks_and_tables_change_nothing(whole):
+    """Other chunks (that do not divide the numbers), more candidates, room and rows: the same bits."""
+    plan = turnover.Plan(GEOMETRY, candidates=800, births=23, carve_chunk=5, advance_chunk=27)
+    bone = Bone(foam(), 40.0, plan=plan, rows=250)
+    bone.go(30)
+    same(bone.fields, whole.fields)
+    assert bone.moved == whole.moved
+    assert bone.wanted == whole.wanted > 30
+    rows = slice(0, whole.count)
+    same(jax.tree.map(lambda c: c[rows], bone.table), jax.tree.map(lambda c: c[rows], whole.table))
+
+
+def test_a_block_stops_before_births_might_not_fit():
+    bone = Bone(foam(), 40.0)
+    rows = np.asarray(bone.table.live).shape[0]
+    bone.count = rows - PLAN.births - 8  # as if so many rows were in use
+    done = bone.go(30)
+    assert 0 < done < 30
+    assert rows - PLAN.births < bone.count <= rows
+
+
+def test_compacting_keeps_the_live_rows_in_order(whole):
+    live = np.flatnonzero(np.asarray(whole.table.live))
+    for rows in (ROWS, 2 * ROWS):
+        table, count = turnover.compacted(whole.table, rows)
+        assert int(count) == len(live) > 5
+        same(jax.tree.map(lambda c: c[: len(live)], table), jax.tree.map(lambda c: c[live], whole.table))
+        empty = turnover.empty_table(rows, GEOMETRY.entries)
+        same(jax.tree.map(lambda c: c[len(live) :], table), jax.tree.map(lambda c: c[len(live) :], empty))
+
+
+# --- what holds at every step -----------------------------------------------------------------------------------------
+
+
+def test_ledger_and_ownership_hold_at_every_step():
+    bone = Bone(foam(), 40.0)
+    initial = int(bone.fraction.astype(int).sum())
+    for _ in range(26):
+        bone.go(1)
+        resorbed, formed = bone.moved
+        assert int(bone.fraction.astype(int).sum()) == initial - resorbed + formed
+        held = bone.held()
+        assert len(np.unique(held, axis=0)) == len(held)
+        owner = np.asarray(bone.fields.owner)
+        assert (owner[tuple(held.T)] > 0).all()
+        assert (owner > 0).sum() == len(held)
+    assert resorbed > formed > 0
+
+
+def test_zero_balance_restores_the_bone_bit_for_bit():
+    """On thick bone every voxel comes back to what it was, and every BMU lets go."""
+    bone = Bone(thick_slab(), 47.0, births_until=8, candidates=100)
+    bone.go(12)
+    assert (bone.fraction != thick_slab()).sum() > 100
+    bone.go(30)
+    np.testing.assert_array_equal(bone.fraction, thick_slab())
+    assert not np.asarray(bone.fields.owner).any()
+    assert not np.asarray(bone.table.live).any()
+    rows = definition.Rows(bone.table)
+    np.testing.assert_array_equal(rows.resorbed, rows.formed)
+    assert rows.resorbed[: bone.count].sum() > 0
+
+
+@pytest.mark.parametrize("wall_um", [25.0, 42.0, 50.0])
+def test_a_bmu_refills_what_its_wall_asks_for(wall_um):
+    """Formed / resorbed = wall thickness / erosion depth for each BMU, within the rounding of the front."""
+    bone = Bone(thick_slab(), wall_um, births_until=5, candidates=100)
+    bone.go(40)
+    rows = definition.Rows(bone.table)
+    done = rows.resorbed > 0
+    assert done.sum() > 5
+    assert not rows.live.any()
+    ratio = rows.formed[done] / rows.resorbed[done]
+    np.testing.assert_allclose(ratio, wall_um / 47.0, atol=0.01 if wall_um < 47.0 else 0.03)
+
+
+def test_a_plate_thinner_than_the_cavity_is_perforated_for_good():
+    thin = np.zeros((24, 24, 64), np.uint8)
+    thin[12] = 255
+    bone = Bone(thin, 47.0, births_until=2, candidates=150)
+    bone.go(10)
+    hole = (bone.fraction[12] < 128).sum()
+    bone.go(int(SCHEDULE.give_up) + 2)
+    assert not np.asarray(bone.table.live).any()
+    assert not np.asarray(bone.fields.owner).any()
+    assert (bone.fraction[12] == 0).sum() > 20
+    assert (bone.fraction[12] < 128).sum() >= 0.6 * hole > 0
+    assert bone.moved[1] < 0.8 * bone.moved[0]
+    assert (bone.fraction[:12] == 0).all()
+    assert (bone.fraction[13:] == 0).all()
+
+
+def test_tissue_remembers_when_it_was_formed():
+    bone = Bone(thick_slab(), 47.0, births_until=3, candidates=100)
+    bone.go(40)
+    formed_on = np.asarray(bone.fields.formed_on)
+    new = formed_on > 0
+    assert new.sum() > 20
+    assert formed_on[new].min() >= int(SCHEDULE.refill_start)
+    assert formed_on[new].max() <= int(SCHEDULE.last) + 2  # the last birth was in step 2
+    # Filled from the floor up: deeper voxels of a column are older.
+    rows = definition.Rows(bone.table)
+    ranks = []
+    for row in range(bone.count):
+        voxels = rows.voxels(row)
+        depth = np.array([shape[0] for _, _, shape, _ in voxels])
+        on = np.array([formed_on[place] for _, place, _, _ in voxels])
+        ranks.append(np.corrcoef(depth[on > 0], on[on > 0])[0, 1])
+    assert np.mean(ranks) < -0.3
+
+
+def test_without_candidates_nothing_moves():
+    bone = Bone(foam(), 40.0, candidates=0)
+    assert bone.go(20) == 20
+    np.testing.assert_array_equal(bone.fraction, foam())
+    assert bone.count == bone.wanted == 0
