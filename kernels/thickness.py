@@ -169,20 +169,22 @@ def _paint(squared: np.ndarray, centers: np.ndarray, closed: bool) -> np.ndarray
     ends = np.cumsum(counts)
     reach = int(np.sqrt(levels[-1])) + 1
     shape = tuple(n + 2 * reach for n in squared.shape)  # balls may reach beyond the volume
-    strides = np.array([shape[1] * shape[2], shape[2], 1])
     place = np.unravel_index(centers[np.argsort(radii, kind="stable")], squared.shape)
     flat = np.ravel_multi_index(tuple(along + reach for along in place), shape)
+    # Rows of a ball around its center, nearest first: which have a certain length is then a range of them.
+    dz, dy = (axis.ravel() for axis in np.mgrid[-reach : reach + 1, -reach : reach + 1])
+    nearest = np.argsort(dz**2 + dy**2, kind="stable")
+    apart = (dz**2 + dy**2)[nearest]
+    rows = ((dz * shape[1] + dy) * shape[2])[nearest]
     number = np.uint16 if len(levels) < 1 << 16 else np.uint32
     longer: np.ndarray | None = None
     for exponent in range(int(2 * reach + 1).bit_length() - 1, -1, -1):
         sheet = np.zeros(int(np.prod(shape)), number)
         for level, (value, first, last) in enumerate(zip(levels, ends - counts, ends, strict=True)):
-            starts = _runs(int(value) + closed).get(exponent)
-            if starts is not None:
-                offsets = starts @ strides
-                batch = max(1, _BATCH // len(offsets))
-                for k in range(first, last, batch):
-                    sheet[flat[k : min(k + batch, last), None] + offsets] = level + 1
+            offsets = _run_starts(int(value) + closed, exponent, apart, rows)
+            batch = max(1, _BATCH // max(1, len(offsets)))
+            for k in range(first, last, batch) if len(offsets) else ():
+                sheet[flat[k : min(k + batch, last), None] + offsets] = level + 1
         if longer is not None:  # a run of 2^(exponent + 1) is two runs of 2^exponent
             half = 1 << exponent
             np.maximum(sheet, longer, out=sheet)
@@ -193,19 +195,23 @@ def _paint(squared: np.ndarray, centers: np.ndarray, closed: bool) -> np.ndarray
     return table[sheet.reshape(shape)[inside]]
 
 
-@lru_cache(maxsize=512)
-def _runs(value: int) -> dict[int, np.ndarray]:
-    """Runs of 2^exponent voxels that cover the open ball of squared radius ``value``: {exponent: (n, 3) starts}."""
-    reach = int(np.sqrt(value)) + 1
-    dz, dy = np.meshgrid(np.arange(-reach, reach + 1), np.arange(-reach, reach + 1), indexing="ij")
-    left = value - 1 - dz**2 - dy**2
-    dz, dy, left = dz[left >= 0], dy[left >= 0], left[left >= 0]
-    half = np.sqrt(left).astype(int)  # exact: far below 2^52
-    exponent = np.frexp(2 * half + 1)[1] - 1
-    runs = {}
-    for power in np.unique(exponent):
-        row = exponent == power
-        first = np.stack([dz[row], dy[row], -half[row]], axis=1)
-        last = np.stack([dz[row], dy[row], half[row] + 1 - (1 << power)], axis=1)
-        runs[int(power)] = np.unique(np.concatenate([first, last]), axis=0)
-    return runs
+def _run_starts(value: int, exponent: int, apart: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Where runs of 2^exponent voxels start that cover the rows of 2^exponent to 2^(exponent+1) - 1 voxels.
+
+    Args:
+        value: squared radius of the open ball.
+        exponent: of the runs' length.
+        apart: squared distance of each row from the center, ascending.
+        rows: flat offset of the middle of each row from the center.
+
+    Returns:
+        Flat offsets from the center: one run for a single voxel, else one at each end of the row.
+    """
+    # A row has 2 h + 1 voxels, h^2 < value - apart; h is 0 for single voxels, else 2^(exponent-1) to 2^exponent - 1.
+    shortest, longest = (1 << exponent) // 2, (1 << exponent) - 1 if exponent else 0
+    low, high = np.searchsorted(apart, (value - (longest + 1) ** 2, value - shortest**2))
+    half = np.sqrt(value - 1 - apart[low:high]).astype(np.int64)  # exact: far below 2^52
+    middle = rows[low:high]
+    if exponent == 0:
+        return middle
+    return np.concatenate([middle - half, middle + half + 1 - (1 << exponent)])
