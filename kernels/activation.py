@@ -26,6 +26,25 @@ Array = Any
 AREA_LIMIT = 3 * window.AREA
 
 _CUBE = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
+_MIDDLE = len(_CUBE) // 2
+_NEAR = np.flatnonzero((np.abs(_CUBE) <= 1).all(axis=1))
+_FACES = [(axis, offset, _MIDDLE + offset * 5 ** (2 - axis)) for axis, offset in window.faces()]
+
+
+def _gradient_weights() -> np.ndarray:
+    """(125, 7, 3) float32: the Sobel gradient (z, y, x) at the middle of a cube and at its six neighbors."""
+    smooth = {-1: 1, 0: 2, 1: 1}
+    weights = np.zeros((len(_CUBE), 7, 3), np.float32)
+    for place, center in enumerate([_MIDDLE, *(face[2] for face in _FACES)]):
+        for i, offset in enumerate(_CUBE - _CUBE[center]):
+            if np.abs(offset).max() <= 1:
+                for axis in range(3):
+                    across = [smooth[int(offset[k])] for k in range(3) if k != axis]
+                    weights[i, place, axis] = offset[axis] * across[0] * across[1]
+    return weights
+
+
+_WEIGHTS = _gradient_weights()
 _PLANES = 8
 
 
@@ -55,6 +74,22 @@ def candidates_for(births_per_face: float, voxels: int) -> float:
     return births_per_face * voxels * AREA_LIMIT / window.AREA
 
 
+def _middle_area(cube: Array) -> Array:
+    """`window.surface_area` at the middle of each cube of (n, 125) uint8 in C order; int32 [1/64 face], capped.
+
+    One product with a matrix of small whole numbers, exact in float32, instead of a whole field for each candidate.
+    """
+    gradient = jnp.einsum("ni,ipa->npa", cube.astype(jnp.float32), jnp.asarray(_WEIGHTS), precision="highest")
+    bone = cube[:, _MIDDLE] >= window.BONE
+    area = jnp.zeros(cube.shape[0], jnp.float32)
+    for place, (axis, offset, neighbor) in enumerate(_FACES):
+        across = gradient[:, 0] + gradient[:, place + 1]
+        length = jnp.sqrt(across[:, 0] ** 2 + across[:, 1] ** 2 + across[:, 2] ** 2) + 1e-3
+        share = jnp.maximum(across[:, axis] * (-offset / length), 0.0)
+        area = area + jnp.where(bone & (cube[:, neighbor] < window.BONE), share, 0.0)
+    return jnp.minimum(jnp.round(area * window.AREA).astype(jnp.int32), AREA_LIMIT)
+
+
 def sites(
     fraction: Array, owner: Array, seed: Array, step: Array, count: Array, candidates: int, births: int
 ) -> tuple[Array, Array, Array, Array]:
@@ -80,9 +115,8 @@ def sites(
 
     around = jnp.clip(position[:, None, :] + jnp.asarray(_CUBE)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
     z, y, x = around[..., 0], around[..., 1], around[..., 2]
-    cube = fraction[z, y, x].reshape(-1, 5, 5, 5)
-    held = (owner[z, y, x] != 0).reshape(-1, 5, 5, 5)[:, 1:4, 1:4, 1:4].any(axis=(1, 2, 3))
-    area = jax.vmap(lambda c: window.surface_area(c, jnp.zeros(c.shape, bool))[0][2, 2, 2])(cube)
+    area = _middle_area(fraction[z, y, x])
+    held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
     accepted = random.below(fourth, AREA_LIMIT) < area
 
     wanted = jnp.sum(accepted & (index < count))

@@ -1,7 +1,7 @@
 """The cavity that one BMU carves: which voxels, in which order, worked out once when it is born.
 
 A BMU erodes a patch of the actual local surface whose area is the footprint's, down to a flat-bottomed profile
-of depth (Liu, Guo 2008 use a hemisphere; exponent 3 is ours), and refills the same voxels in the reverse order.
+of depth (the form and its exponent 3 are ours), and refills the same voxels in the reverse order.
 Every voxel of the cavity is known by three integers: its depth below the local surface, the depth of the whole
 profile in its column, and the bone that it held. With them the bone left at any position of the erosion front is a pure
 integer function (`bone_at`), the same going down and coming up, so that a cavity refilled to
@@ -12,9 +12,8 @@ next trabecula: the patch is flooded along the surface from the origin, the bone
 
 The volume that a BMU removes is its patch's area times its mean depth, the definition that ties erosion depth to
 resorption rate in histomorphometry (Parfitt et al. 1987): the front's final position is found by bisection on exact
-mass, so that
-voxel size and lattice direction do not change how much bone a BMU takes. `FRONT_LIMIT` bounds that correction: where
-the bone is thinner than the cavity is deep, there is simply less to take.
+mass, so that voxel size and lattice direction do not change how much bone a BMU takes. `FRONT_LIMIT` bounds that
+correction: where the bone is thinner than the cavity is deep, there is simply less to take.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ BONE = w.BONE
 FULL = 255
 SUB = 256  # depths are integers, in 1/256 of a voxel
 FRONT = 4096  # a front at 4096 has the profile's full depth
-FRONT_LIMIT = 4608  # the mass rule may deepen a cavity by an eighth at most
+FRONT_LIMIT = 5120  # the mass rule may deepen a cavity by a quarter at most
 PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
 
 _PAYLOAD_BITS = 20

@@ -73,8 +73,12 @@ class Fields(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """Progress by age [steps]: `erosion` and `refill` in 1/4096, int32 (ages,); `refill_start`, `last`, `give_up`
-    [steps].
+    """How a BMU goes on with age.
+
+    Attributes:
+        erosion, refill: (ages,) int32 [1/4096], progress at each age.
+        refill_start, last, give_up: int32 [steps], ages at which the refill begins, is due, and is given up.
+        thinnest: int32 [1/255 voxel], bone that is just thick enough to be built upon.
     """
 
     erosion: Array
