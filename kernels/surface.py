@@ -28,8 +28,8 @@ def crofton_surface(histogram: np.ndarray, spacing: tuple[float, float, float]) 
         spacing: voxel edges along (z, y, x), any unit [mm].
 
     Returns:
-        Area [unit of spacing squared]. Planes: right on average over orientations, from 7.4 % low (in a lattice
-        plane) to 4 % high for a single one. Spheres: see docs/morphometry.md.
+        Area [unit of spacing squared]. Planes: right on average over orientations, from 7.3 % low (in a lattice
+        plane) to 2.3 % high for a single one. Spheres: see docs/morphometry.md.
     """
     weights = direction_weights(tuple(float(step) for step in spacing))
     lengths = np.linalg.norm(DIRECTIONS * np.asarray(spacing, float), axis=1)
