@@ -138,6 +138,11 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
 
     Raises:
         InputError: not a run, or no usable checkpoint in it. The others as `simulate`.
+
+    Example:
+        >>> run = microct.resume("runs/first")
+        >>> round(run.times_yr[-1])
+        10
     """
     from microct.simulation.build import build
 
@@ -157,6 +162,13 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
 
 def open(out: str | Path) -> RunResult:
     """Open a run: ``.table``, ``.at(year=7.5)``, ``.times_yr``.
+
+    Example:
+        >>> run = microct.open("runs/first")
+        >>> run.at(year=2).values.dtype
+        dtype('uint8')
+        >>> run.table["Tb.Th"].unit
+        'mm'
 
     Raises:
         InputError: not a run.
