@@ -260,7 +260,7 @@ def test_loss_does_not_depend_on_the_step() -> None:
 
 @pytest.mark.slow
 def test_loss_does_not_depend_on_voxel_size() -> None:
-    """10 and 20 um agree within 5 %; at 40 um less of the surface is resolved and 6 % less is lost: a known limit."""
+    """Voxels of 10, 20 and 40 um agree within 5 %."""
     twenty = normalized_loss(20.0, 10.0)
     assert normalized_loss(10.0, 10.0) == pytest.approx(twenty, rel=0.05)
-    assert normalized_loss(40.0, 10.0) == pytest.approx(twenty, rel=0.07)
+    assert normalized_loss(40.0, 10.0) == pytest.approx(twenty, rel=0.05)
