@@ -1,9 +1,8 @@
 """Where BMUs are born: a Poisson process on the bone surface, by thinning.
 
 Candidates fall uniformly over the whole volume, and each is kept with the area of bone surface that its voxel
-carries. The
-area is that of `window.surface_area`, the same by which a BMU measures its footprint, so that births for each site of
-surface and year are activation frequency at every voxel size, and no pass over the volume is needed.
+carries. The area is that of `window.surface_area`, the same by which a BMU measures its footprint, so that births for
+each site of surface and year are activation frequency at every voxel size, and no pass over the volume is needed.
 
 A candidate that falls on surface which a live BMU holds still counts as a birth and is moved to the next candidate
 on free surface: activation frequency keeps its definition, births for each site of the whole surface.
@@ -28,6 +27,10 @@ AREA_LIMIT = 3 * window.AREA
 _CUBE = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
 _MIDDLE = len(_CUBE) // 2
 _NEAR = np.flatnonzero((np.abs(_CUBE) <= 1).all(axis=1))
+_CROSS = np.flatnonzero(np.abs(_CUBE).sum(axis=1) <= 1)
+_CROSS = np.concatenate([[_MIDDLE], _CROSS[_CROSS != _MIDDLE]])
+#: Candidates whose whole neighborhood is read at once.
+_LOOK = 256
 _FACES = [(axis, offset, _MIDDLE + offset * 5 ** (2 - axis)) for axis, offset in window.faces()]
 
 
@@ -113,16 +116,30 @@ def sites(
     third, fourth = random.words(seed, step, random.ACCEPTANCE, index)
     position = jnp.stack([random.below(word, n) for word, n in zip((first, second, third), shape, strict=True)], axis=1)
 
-    around = jnp.clip(position[:, None, :] + jnp.asarray(_CUBE)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
-    z, y, x = around[..., 0], around[..., 1], around[..., 2]
-    area = _middle_area(fraction[z, y, x])
-    held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
-    accepted = random.below(fourth, AREA_LIMIT) < area
+    def around(position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
+        place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
+        return place[..., 0], place[..., 1], place[..., 2]
+
+    # Most candidates fall into marrow or deep bone: the face neighbors tell; the rest is read for few.
+    bone = fraction[around(position, _CUBE[_CROSS])] >= window.BONE
+    near = window.Ranked.of((bone[:, 0] & ~bone.all(axis=1))[None, None])
+
+    def look(start: Array, marks: tuple[Array, Array]) -> tuple[Array, Array]:
+        nth = start + jnp.arange(_LOOK, dtype=jnp.int32)
+        which = near.place(nth)
+        z, y, x = around(position[which], _CUBE)
+        taken = (nth < near.count) & (random.below(fourth[which], AREA_LIMIT) < _middle_area(fraction[z, y, x]))
+        held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
+        accepted, usable = marks
+        accepted = accepted.at[jnp.where(taken, which, candidates)].set(True, mode="drop")
+        return accepted, usable.at[jnp.where(taken & ~held, which, candidates)].set(True, mode="drop")
+
+    none = jnp.zeros(candidates, bool)
+    turns = (near.count + _LOOK - 1) // _LOOK
+    accepted, usable = jax.lax.fori_loop(0, turns, lambda k, marks: look(k * _LOOK, marks), (none, none))
 
     wanted = jnp.sum(accepted & (index < count))
-    usable = accepted & ~held
-    running = jnp.cumsum(usable.astype(jnp.int32))
-    found = jnp.minimum(jnp.minimum(wanted, running[-1]), births)
-    chosen = jnp.searchsorted(running, jnp.arange(1, births + 1, dtype=jnp.int32))
-    chosen = jnp.minimum(chosen, candidates - 1).astype(jnp.int32)
+    free = window.Ranked.of(usable[None, None])
+    found = jnp.minimum(jnp.minimum(wanted, free.count), births)
+    chosen = free.place(jnp.arange(births, dtype=jnp.int32))
     return position[chosen], chosen, wanted, found

@@ -38,6 +38,7 @@ PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
 
 _PAYLOAD_BITS = 20
 _SEED_DEPTH = 64  # steps of a seed's own depth in a voxel
+_NUMBER_BITS = 17  # of a place in a list: 15 bits are left for its front
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Geometry:
     Attributes:
         window: edges of the block of voxels that a cavity may touch, (z, y, x).
         reach: deepest voxel below the surface, at most 30.
-        entries: voxels that one BMU's list can hold.
+        entries: voxels that one BMU's list can hold, a multiple of 32 and at most 131072.
     """
 
     window: tuple[int, int, int]
@@ -57,10 +58,13 @@ class Geometry:
     def __post_init__(self) -> None:
         if self.reach > 30:
             raise ValueError(f"reach must be at most 30 voxels, got {self.reach}: use larger voxels")
+        if self.entries % 32 or not 0 < self.entries <= 1 << _NUMBER_BITS:
+            raise ValueError(f"entries must be a multiple of 32 up to {1 << _NUMBER_BITS}, got {self.entries}")
 
 
 class Cavity(NamedTuple):
-    """One BMU's voxels; arrays of `Geometry.entries`, unused entries have ``cell`` = -1.
+    """One BMU's voxels in the order in which the front reaches them; arrays of `Geometry.entries`, unused entries come
+    last and have ``cell`` = -1.
 
     Attributes:
         cell: position in the window, ``z << 20 | y << 10 | x``, int32.
@@ -136,15 +140,6 @@ def _bisect(reached: Any, low: int, high: int) -> Array:
     return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
 
 
-def _kept(once: Array, *arrays: Array) -> tuple[Array, ...]:
-    """The same arrays, worked out here and now; ``once`` is 1, which the compiler cannot know.
-
-    Without this the compiler works a long expression out again in each of its readers, under padding and without
-    vectors.
-    """
-    return jax.lax.fori_loop(0, once, lambda i, held: tuple(a + i.astype(a.dtype) for a in held), arrays)
-
-
 def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, area: Array) -> tuple[Array, ...]:
     """The patch of surface around ``origin`` whose area is ``area``.
 
@@ -154,11 +149,11 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     """
     shape = bone.shape
     once = (origin[0] < 2**20).astype(jnp.int32)
-    faces, gradient = w.surface_area(fraction, owned)
-    faces, *slopes = _kept(once, faces, *gradient)
+    faces, gradient = w.surface_area(fraction, owned, once)
+    faces, *slopes = w.kept(once, faces, *gradient)
     gz, gy, gx = (slope.astype(jnp.float32) for slope in slopes)
     scale = 1.0 / (jnp.sqrt(gz * gz + gy * gy + gx * gx) + 1e-3)
-    normal = _kept(once, gz * scale, gy * scale, gx * scale)
+    normal = w.kept(once, gz * scale, gy * scale, gx * scale)
 
     # Bone over the surface voxel along its steepest open face says how deep the voxel's centre lies.
     value = fraction.astype(jnp.float32) / FULL
@@ -170,7 +165,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
         better = open_face & (tilt > steepest)
         above = jnp.where(better, value + w.shifted(value, axis, offset), above)
         steepest = jnp.where(better, tilt, steepest)
-    above, steepest = _kept(once, above, steepest)
+    above, steepest = w.kept(once, above, steepest)
     surface = steepest > -1.0
     depth = jnp.clip(jnp.maximum(steepest, 0.5) * (above - 0.5), 0.0, 1.5)
 
@@ -194,7 +189,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     # Distance along the surface from chord and turn of the normal: exact on planes, spheres and cylinders' hoops.
     chord = jnp.sqrt(from_seed.astype(jnp.float32))
     turn = jnp.clip((1.0 - facing) * 0.5, 0.0, 0.7)
-    (arc,) = _kept(once, jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32))
+    (arc,) = w.kept(once, jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32))
 
     wanted = jnp.round(area * w.AREA).astype(jnp.int32)
     radius = _bisect(lambda r: jnp.sum(jnp.where(reached & (arc < r), faces, 0)) >= wanted, 0, 64 * 2 * max(shape))
@@ -219,6 +214,15 @@ def _nearest(key: Array, reach: int, far: int) -> Array:
         )
         key = jnp.minimum(reduce(jnp.minimum, terms), far)
     return key
+
+
+def _in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
+    """The valid places, which come first, sorted by where the front stands when it passes their voxel's centre."""
+    middle = jnp.floor(delta[place].astype(jnp.float32) * FRONT / jnp.maximum(profile[place], 1).astype(jnp.float32))
+    key = jnp.where(valid, (jnp.clip(middle, -32768.0, 32765.0).astype(jnp.int32) + 32768) >> 1, 0x7FFF)
+    number = jnp.arange(place.shape[0], dtype=jnp.uint32)
+    order = jnp.sort(key.astype(jnp.uint32) << _NUMBER_BITS | number) & ((1 << _NUMBER_BITS) - 1)
+    return place[order]
 
 
 def carve(
@@ -255,8 +259,8 @@ def carve(
         | code
     )
     once = (origin[0] < 2**20).astype(jnp.int32)
-    (key,) = _kept(once, jnp.where(patch, payload, far))
-    key = _nearest(key, reach, far)
+    (key,) = w.kept(once, jnp.where(patch, payload, far))
+    (key,) = w.kept(once, _nearest(key, reach, far))
     distance2 = key >> _PAYLOAD_BITS
     reached = distance2 <= reach * reach
 
@@ -279,14 +283,11 @@ def carve(
     in_marrow = ~below & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
     member = (in_bone | in_marrow) & (profile > 0)
 
-    chosen, delta, profile = _kept(once, member.astype(jnp.int32), delta, profile)
-
-    # The n-th member is where the running count first reaches n: a gather, cheaper than a scatter on every device.
-    running = jnp.cumsum(chosen.ravel())
-    cell = jnp.searchsorted(running, jnp.arange(1, geometry.entries + 1, dtype=jnp.int32)).astype(jnp.int32)
-    count = running[-1]
-    valid = jnp.arange(geometry.entries) < count
-    place = jnp.where(valid, cell, 0)
+    member, delta, profile = w.kept(once, member, delta, profile)
+    members = w.Ranked.of(member)
+    count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
+    valid = nth < count
+    place = _in_order_of_front(members.place(nth), valid, delta.ravel(), profile.ravel())
     listed_delta = jnp.clip(delta.ravel()[place], -32000, 32000)
     listed_profile = profile.ravel()[place]
     before = jnp.where(valid, fraction.ravel()[place], 0).astype(jnp.int32)

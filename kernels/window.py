@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,18 @@ def shifted(field: Array, axis: int, offset: int, fill: Array | int | None = Non
     return jnp.concatenate(parts, axis=axis)
 
 
-def sobel(field: Array) -> tuple[Array, Array, Array]:
+def kept(once: Array | None, *arrays: Array) -> tuple[Array, ...]:
+    """The same arrays, worked out here and now; ``once`` is 1, which the compiler cannot know (None: as it likes).
+
+    Without this the compiler works a long expression out again in each of its readers, under padding and without
+    vectors.
+    """
+    if once is None:
+        return arrays
+    return jax.lax.fori_loop(0, once, lambda i, held: tuple(a + i.astype(a.dtype) for a in held), arrays)
+
+
+def sobel(field: Array, once: Array | None = None) -> tuple[Array, Array, Array]:
     """Smoothed central differences along (z, y, x), int32, times 32 (weights 1 2 1 across, -1 0 1 along); edges
     repeat.
     """
@@ -65,7 +76,7 @@ def sobel(field: Array) -> tuple[Array, Array, Array]:
     def difference(f: Array, axis: int) -> Array:
         return part(f, axis, 1) - part(f, axis, -1)
 
-    smooth_x, diff_x = smooth(wide, 2), difference(wide, 2)
+    smooth_x, diff_x = kept(once, smooth(wide, 2), difference(wide, 2))
     smooth_yx, smooth_y_diff_x, diff_y_smooth_x = smooth(smooth_x, 1), smooth(diff_x, 1), difference(smooth_x, 1)
     return difference(smooth_yx, 0), smooth(diff_y_smooth_x, 0), smooth(smooth_y_diff_x, 0)
 
@@ -77,7 +88,7 @@ def faces() -> Iterator[tuple[int, int]]:
             yield axis, offset
 
 
-def surface_area(fraction: Array, owned: Array) -> tuple[Array, tuple[Array, Array, Array]]:
+def surface_area(fraction: Array, owned: Array, once: Array | None = None) -> tuple[Array, tuple[Array, Array, Array]]:
     """Area of bone surface at each bone voxel, and the gradient of bone fraction.
 
     A face between bone and marrow counts with the component of the unit normal along its axis: over a plane's faces the
@@ -86,20 +97,23 @@ def surface_area(fraction: Array, owned: Array) -> tuple[Array, tuple[Array, Arr
     Crofton's sum over 13 directions is 5 to 13 % low on single planes.
 
     Args:
-        fraction: (z, y, x) uint8; owned: (z, y, x) bool, voxels whose faces do not count.
+        fraction: (z, y, x) uint8; owned: (z, y, x) bool, voxels whose faces do not count; once: as in `kept`.
 
     Returns:
         (area [1/64 face] int32, gradient (z, y, x) int32 as `sobel`).
     """
     bone = fraction >= BONE
     open_bone, open_marrow = bone & ~owned, ~bone & ~owned
-    gradient = sobel(fraction)
+    gradient = kept(once, *sobel(fraction, once))
     area = jnp.zeros(fraction.shape, jnp.float32)
-    for axis, offset in faces():
-        across = [(g + shifted(g, axis, offset)).astype(jnp.float32) for g in gradient]
+    for axis in range(3):
+        # The normal's component at the face between each voxel and the next one.
+        across = [(g + shifted(g, axis, 1)).astype(jnp.float32) for g in gradient]
         length = jnp.sqrt(across[0] ** 2 + across[1] ** 2 + across[2] ** 2) + 1e-3
-        share = jnp.maximum(across[axis] * (-offset / length), 0.0)
-        area = area + jnp.where(open_bone & shifted(open_marrow, axis, offset, False), share, 0.0)
+        (component,) = kept(once, across[axis] * (1.0 / length))
+        for offset, share in ((-1, shifted(component, axis, -1)), (1, -component)):
+            counts = open_bone & shifted(open_marrow, axis, offset, False)
+            area = area + jnp.where(counts, jnp.maximum(share, 0.0), 0.0)
     return jnp.round(area * AREA).astype(jnp.int32), gradient
 
 
@@ -115,6 +129,50 @@ def unpacked(bits: Array, nx: int) -> Array:
     """The bool (z, y, x) of `packed`."""
     mask = (bits[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & jnp.uint32(1)
     return mask.reshape(*bits.shape[:2], -1)[..., :nx].astype(bool)
+
+
+class Ranked(NamedTuple):
+    """The true places of a mask by their number in raster order: whole words are counted first, then bits of one word.
+
+    Gathers alone, cheaper than a scatter on every device.
+
+    Attributes:
+        bits: the mask, packed; running: number of true places up to the end of each word.
+        words: words of a line; length: places of a line.
+    """
+
+    bits: Array
+    running: Array
+    words: int
+    length: int
+
+    @classmethod
+    def of(cls, mask: Array) -> Ranked:
+        """Rank the true places of a bool (z, y, x)."""
+        bits = packed(mask)
+        counts = jax.lax.population_count(bits.ravel()).astype(jnp.int32)
+        return cls(bits.ravel(), jnp.cumsum(counts), bits.shape[2], mask.shape[2])
+
+    @property
+    def count(self) -> Array:
+        """How many places are true."""
+        return self.running[-1]
+
+    def place(self, nth: Array) -> Array:
+        """Flat index of the ``nth`` true places, int32, counted from 0; 0 where there are fewer."""
+        word = jnp.searchsorted(self.running, nth + 1).astype(jnp.int32)
+        word = jnp.minimum(word, self.bits.shape[0] - 1)
+        rest = self.bits[word]
+        rank = nth - self.running[word] + jax.lax.population_count(rest).astype(jnp.int32)
+        bit = jnp.zeros_like(rank)
+        for half in (16, 8, 4, 2, 1):
+            low = jax.lax.population_count(rest & jnp.uint32((1 << half) - 1)).astype(jnp.int32)
+            beyond = rank >= low
+            rank = jnp.where(beyond, rank - low, rank)
+            rest = jnp.where(beyond, rest >> half, rest)
+            bit = bit + jnp.where(beyond, half, 0)
+        place = word // self.words * self.length + word % self.words * 32 + bit
+        return jnp.where(nth < self.count, place, 0)
 
 
 def _along_x(bits: Array) -> Array:

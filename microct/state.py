@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from microct.kernels.turnover import BMUTable, Fields
+from microct.kernels.bmu_table import BMUTable, Fields
 
 
 class Ledger(NamedTuple):
@@ -16,7 +16,7 @@ class Ledger(NamedTuple):
     Attributes:
         initial, resorbed, formed, islands: [1/255 voxel].
         births: BMUs born; ``wanted``: births that the Poisson process asked for; ``void``: births that found no bone
-            to take.
+            to take; ``dropped``: voxels of cavities that did not fit into the lists, 0 unless these are too small.
     """
 
     initial: int
@@ -26,6 +26,7 @@ class Ledger(NamedTuple):
     births: int = 0
     wanted: int = 0
     void: int = 0
+    dropped: int = 0
 
     @property
     def mass(self) -> int:

@@ -256,7 +256,7 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     """The state of a checkpoint, and what is remembered of the last reporting time."""
     import jax.numpy as jnp
 
-    from microct.kernels.turnover import Fields, empty_table
+    from microct.kernels.bmu_table import Fields, empty_table
     from microct.state import Ledger, State
 
     count = int(meta["count"])

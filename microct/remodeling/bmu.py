@@ -14,8 +14,8 @@ from statistics import NormalDist
 
 import numpy as np
 
+from microct.kernels.bmu_table import Schedule
 from microct.kernels.cavity import BONE, FRONT, FRONT_LIMIT, FULL, PROFILE_EXPONENT, Geometry
-from microct.kernels.turnover import Schedule
 from microct.status import InputError
 
 #: The deepest BMU that is drawn, in standard deviations of the logarithm of depth.
@@ -112,7 +112,7 @@ def geometry(bmu: BMU, voxel_um: float, deepest_mean_um: float, shape: tuple[int
     window = tuple(min(2 * half + 1, n) for n in shape)
     faces = math.pi * radius**2
     entries = 1.15 * faces * (peak + 2.2)
-    entries = min(math.ceil(entries / 128) * 128, int(np.prod(window)))
+    entries = min(math.ceil(entries / 128) * 128, math.ceil(int(np.prod(window)) / 32) * 32)
     return Geometry(window, reach, entries)  # type: ignore[arg-type]
 
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation
+from microct.kernels.bmu_table import Fields, Plan, Schedule, empty_table
 from microct.kernels.cavity import BONE
-from microct.kernels.turnover import Fields, Plan, Schedule, empty_table
 from microct.remodeling import bmu as bmus
 from microct.simulation import demand as demands
 from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
@@ -150,7 +150,8 @@ def _sized(model: Model, volume: Volume) -> Model:
         candidates,
         births_most,
         carve_chunk=1 if on_cpu else min(256, births_most),
-        advance_chunk=min(32 if on_cpu else 1024, rows),
+        row_chunk=min(4 if on_cpu else 256, rows),
+        tile_chunk=64 if on_cpu else 8192,
     )
     return Model(**{**model.__dict__, "plan": plan, "rows": rows})
 

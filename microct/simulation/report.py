@@ -38,6 +38,7 @@ def _ledger(state: State, model: Model) -> dict[str, float]:
         "Fm.V": ledger.formed * unit_mm3,
         "Is.V.lost": ledger.islands * unit_mm3,
         "Ledger": float(actual - ledger.mass),
+        "N.Vx.dropped": float(ledger.dropped),
     }
 
 
@@ -58,6 +59,7 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         "W.Th": wall,
         "B.Ba": wall - erosion,
         "N.Birth": float(state.ledger.births),
+        "N.Birth.missed": float(state.ledger.wanted - state.ledger.births),
         "N.BMU": float(live.sum()),
         "Rm.Sp": 100.0 * open_mass / bone if bone else float("nan"),
         "ES/BS": 100.0 * float(area[live & ~refilling].sum()) / surface,

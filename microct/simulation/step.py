@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels import activation, random, turnover
+from microct.kernels import activation, random
+from microct.kernels.bmu_table import BMUTable, Demand, compacted, enlarged
+from microct.kernels.turnover import block
 from microct.remodeling import islands
 from microct.simulation.build import BLOCK_STEPS, Model
 from microct.state import State
@@ -27,7 +29,7 @@ def _block(state: State, model: Model, until: int) -> State:
     """At most `BLOCK_STEPS` steps on the device, in one crossing."""
     steps = until - state.step
     before = _totals(state.bmus)
-    fields, table, count, done, wanted = turnover.block(
+    fields, table, count, done, births = block(
         state.fields,
         state.bmus,
         jnp.int32(state.count),
@@ -46,21 +48,23 @@ def _block(state: State, model: Model, until: int) -> State:
     ledger = state.ledger._replace(
         resorbed=state.ledger.resorbed + resorbed,
         formed=state.ledger.formed + formed,
-        births=state.ledger.births + int(born.sum()),
-        wanted=state.ledger.wanted + int(wanted),
+        births=state.ledger.births + int(births.born),
+        wanted=state.ledger.wanted + int(births.wanted),
+        dropped=state.ledger.dropped + int(births.dropped),
         void=state.ledger.void + int((born & (np.asarray(table.final_front) == 0)).sum()),
     )
-    capacity = table.live.shape[0]
-    table, live = turnover.compacted(table, capacity if int(done) else 2 * capacity)
+    table, live = compacted(table, count)
+    if not int(done):
+        table = enlarged(table, 2 * table.live.shape[0])
     return State(fields, table, int(live), state.step + int(done), ledger, state.surface)
 
 
-def _totals(table: turnover.BMUTable) -> tuple[int, int]:
+def _totals(table: BMUTable) -> tuple[int, int]:
     """(resorbed, formed) of all rows, exact [1/255 voxel]."""
     return int(np.asarray(table.resorbed).sum(dtype=np.int64)), int(np.asarray(table.formed).sum(dtype=np.int64))
 
 
-def _demand(state: State, model: Model, steps: int) -> turnover.Demand:
+def _demand(state: State, model: Model, steps: int) -> Demand:
     """The demand of the next steps in kernel units; candidates are drawn here, in float64 on the host."""
     voxels = state.fields.fraction.size
     padded = np.zeros((3, BLOCK_STEPS))
@@ -70,7 +74,7 @@ def _demand(state: State, model: Model, steps: int) -> turnover.Demand:
         padded[0, k] = random.poisson(model.seed, step, mean)
         padded[1, k] = model.demand.erosion_depth_um[step] / model.voxel_um
         padded[2, k] = model.demand.wall_thickness_um[step] / model.voxel_um
-    return turnover.Demand(
+    return Demand(
         jnp.asarray(padded[0], jnp.int32), jnp.asarray(padded[1], jnp.float32), jnp.asarray(padded[2], jnp.float32)
     )
 

@@ -9,8 +9,8 @@ import pytest
 from reference import remodeling as definition
 
 from microct.imaging import phantoms
+from microct.kernels import bmu_table, random, turnover
 from microct.kernels import cavity as cav
-from microct.kernels import random, turnover
 from microct.remodeling import bmu
 
 UNIT = bmu.BMU(180.0, 40.0, 30.0, 120.0, 0.25)
@@ -18,7 +18,7 @@ VOXEL_UM = 40.0
 GEOMETRY = bmu.geometry(UNIT, VOXEL_UM, 52.0, (24, 24, 64))
 SCHEDULE = bmu.schedule(UNIT, 10.0, VOXEL_UM)
 SHARES = bmu.depth_shares(UNIT.erosion_depth_cv)
-PLAN = turnover.Plan(GEOMETRY, candidates=512, births=16, carve_chunk=1, advance_chunk=8)
+PLAN = bmu_table.Plan(GEOMETRY, candidates=512, births=16, carve_chunk=1, row_chunk=3, tile_chunk=16)
 ROWS, STEPS, SEED = 192, 64, 77
 
 carve = jax.jit(cav.carve, static_argnames="geometry")
@@ -30,8 +30,8 @@ class Bone:
     def __init__(self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS):
         shape, self.plan = fraction.shape, plan
         zeros = np.zeros(shape, np.uint8)
-        self.fields = turnover.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
-        self.table = turnover.empty_table(rows, plan.geometry.entries)
+        self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
+        self.table = bmu_table.empty_table(rows, plan.geometry.entries)
         self.count = self.step = self.wanted = 0
         self.asked = np.array(
             [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
@@ -42,19 +42,20 @@ class Bone:
     def go(self, steps):
         """Returns the number of steps that were done."""
         ahead = np.concatenate([self.asked[self.step :], np.zeros(self.step, np.int32)])
-        demand = turnover.Demand(ahead, np.full(STEPS, self.depth), np.full(STEPS, self.wall))
-        self.fields, self.table, count, done, wanted = turnover.block(
+        demand = bmu_table.Demand(ahead, np.full(STEPS, self.depth), np.full(STEPS, self.wall))
+        self.fields, self.table, count, done, births = turnover.block(
             self.fields, self.table, np.int32(self.count), np.int32(self.step), np.int32(steps),
             jax.tree.map(jnp.asarray, demand), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
             jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), plan=self.plan,
         )  # fmt: skip
-        self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(wanted)
+        self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(births.wanted)
+        assert int(births.dropped) == 0
         return int(done)
 
     def compact(self):
         """Drop the rows that are done, keeping what they moved."""
         before = self.moved
-        self.table, live = turnover.compacted(self.table, self.table.live.shape[0])
+        self.table, live = bmu_table.compacted(self.table, self.count)
         self.count, self.compacted = int(live), (0, 0)
         self.compacted = tuple(b - a for b, a in zip(before, self.moved, strict=True))
 
@@ -159,7 +160,7 @@ def test_where_blocks_are_cut_changes_nothing(whole):
 
 def test_sizes_of_chunks_and_tables_change_nothing(whole):
     """Other chunks (that do not divide the numbers), more candidates, room and rows: the same bits."""
-    plan = turnover.Plan(GEOMETRY, candidates=800, births=23, carve_chunk=5, advance_chunk=27)
+    plan = bmu_table.Plan(GEOMETRY, candidates=800, births=23, carve_chunk=5, row_chunk=7, tile_chunk=45)
     bone = Bone(foam(), 40.0, plan=plan, rows=250)
     bone.go(30)
     same(bone.fields, whole.fields)
@@ -180,11 +181,12 @@ def test_a_block_stops_before_births_might_not_fit():
 
 def test_compacting_keeps_the_live_rows_in_order(whole):
     live = np.flatnonzero(np.asarray(whole.table.live))
+    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count)
     for rows in (ROWS, 2 * ROWS):
-        table, count = turnover.compacted(whole.table, rows)
+        table = table if rows == ROWS else bmu_table.enlarged(table, rows)
         assert int(count) == len(live) > 5
         same(jax.tree.map(lambda c: c[: len(live)], table), jax.tree.map(lambda c: c[live], whole.table))
-        empty = turnover.empty_table(rows, GEOMETRY.entries)
+        empty = bmu_table.empty_table(rows, GEOMETRY.entries)
         same(jax.tree.map(lambda c: c[len(live) :], table), jax.tree.map(lambda c: c[len(live) :], empty))
 
 

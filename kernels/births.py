@@ -1,0 +1,139 @@
+"""Births: this step's sites, their cavities, and the voxels that they claim."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from microct.kernels import activation, random
+from microct.kernels import cavity as cav
+from microct.kernels.bmu_table import BMUTable, Fields, Plan, chunks, places, write
+from microct.kernels.fronts import GROWTH_LIMIT
+
+Array = Any
+
+#: Births whose windows are compared with one another at once.
+_GROUP = 2048
+
+
+class Births(NamedTuple):
+    """The births of a step or a block, int32.
+
+    Attributes:
+        born: BMUs born; wanted: births that the Poisson process asked for; dropped: voxels of their cavities that did
+            not fit into the lists.
+    """
+
+    born: Array
+    wanted: Array
+    dropped: Array
+
+
+def bear(
+    fields: Fields,
+    table: BMUTable,
+    count: Array,
+    step: Array,
+    candidates: Array,
+    depth: Array,
+    seed: Array,
+    shares: Array,
+    area: Array,
+    plan: Plan,
+) -> tuple[Fields, BMUTable, Births]:
+    """Give birth to this step's BMUs: sites, cavities, claims.
+
+    Each carves from what the earlier ones of the step have left.
+    """
+    geometry = plan.geometry
+    position, index, wanted, found = activation.sites(
+        fields.fraction, fields.owner, seed, step, candidates, plan.candidates, plan.births
+    )
+    high, salt = random.words(seed, step, random.DEPTH, index)
+    own_depth = depth * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
+    limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
+    corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
+
+    capacity = table.born.shape[0]
+
+    def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
+        fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
+        owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
+        growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * GROWTH_LIMIT / cav.FRONT)
+        return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry)
+
+    def carve(which: Array, mine: Array, held: tuple[BMUTable, Array, Array]) -> tuple[BMUTable, Array, Array]:
+        """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
+        table, owner, dropped = held
+        size = which.shape[0]
+        take = [part[which] for part in (corner, position, own_depth, salt)]
+        if size == 1:
+            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take)))
+        else:
+            cavities = jax.vmap(partial(carve_one, owner))(*take)
+        new = table._replace(
+            corner=take[0],
+            born=jnp.full(size, step, jnp.int32),
+            final_front=cavities.final_front,
+            stop_front=cavities.final_front,
+            mean_depth=take[2],
+            prescribed=jnp.full(size, depth, jnp.float32),
+            area=cavities.area,
+            resorbed=jnp.zeros(size, jnp.int32),
+            formed=jnp.zeros(size, jnp.int32),
+            live=cavities.final_front > 0,
+            salt=take[3],
+            cell=cavities.cell,
+            delta=cavities.delta,
+            profile=cavities.profile,
+            before=cavities.before,
+            floor=cavities.floor,
+        )
+        row = jnp.where(mine, count + which, capacity)
+        table = jax.tree.map(lambda column, rows: column.at[row].set(rows, mode="drop"), table, new)
+        z, y, x = places(new.corner, new.cell)
+        owner = write(owner, z, y, x, (new.cell >= 0) & mine[:, None], jnp.ones_like(z))
+        return table, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped, 0))
+
+    table, owner, dropped = _in_order(corner, found, plan, carve, (table, fields.owner, jnp.int32(0)))
+    return fields._replace(owner=owner), table, Births(found, wanted, dropped)
+
+
+def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) -> Any:
+    """Do the work of each birth as if one after the other.
+
+    One at a time that is plain. Many at a time: in waves of births whose windows overlap no earlier birth that still
+    waits. A birth reads and writes its own window alone, so the outcome is that of the plain order, bit for bit.
+    """
+    if plan.carve_chunk == 1:
+        first = jnp.arange(1)
+        return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
+
+    edge = jnp.asarray(plan.geometry.window, jnp.int32)
+    group = min(plan.births, _GROUP)
+    index = jnp.arange(group)
+
+    def one_group(number: Array, carry: Any) -> Any:
+        base = number * group
+        here = corner[jnp.minimum(base + index, corner.shape[0] - 1)]
+        overlap = (jnp.abs(here[:, None] - here[None]) < edge).all(axis=2) & (index[:, None] > index[None])
+
+        def wave(held: Any) -> Any:
+            waiting, carry = held
+            ready = waiting & ~(overlap & waiting[None]).any(axis=1)
+            running = jnp.cumsum(ready.astype(jnp.int32))
+
+            def chunk(start: Array, carry: Any) -> Any:
+                nth = start + jnp.arange(plan.carve_chunk)
+                which = jnp.minimum(jnp.searchsorted(running, nth + 1), group - 1).astype(jnp.int32)
+                return work(base + which, nth < running[-1], carry)
+
+            return waiting & ~ready, chunks(running[-1], plan.carve_chunk, chunk, carry)
+
+        waiting = base + index < found
+        return jax.lax.while_loop(lambda held: held[0].any(), wave, (waiting, carry))[1]
+
+    return jax.lax.fori_loop(0, (found + group - 1) // group, one_group, carry)

@@ -1,0 +1,220 @@
+"""BMUs at work on voxels: the table that holds them, the fields that they change, the sizes of the work.
+
+One voxel belongs to one BMU until it is released, so that all writes are free of conflicts.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from microct.kernels import cavity as cav
+
+Array = Any
+
+#: `born` of rows that are not in use: later than any step, so that the column stays sorted.
+UNBORN = 2**30
+#: Most rows that are moved at once.
+_MOVED = 32
+
+
+class BMUTable(NamedTuple):
+    """Basic multicellular units, one row each in order of birth; rows beyond the count are unused.
+
+    Attributes:
+        corner: (rows, 3) int32 [voxel], first voxel of the BMU's window along (z, y, x).
+        born: (rows,) int32 [step].
+        final_front, stop_front: (rows,) int32 [1/4096 of the profile], where erosion and refill end.
+        mean_depth: (rows,) float32 [voxel], mean depth that the finished cavity should have.
+        prescribed: (rows,) float32 [voxel], erosion depth that was asked for when it was born, before this BMU's share.
+        area: (rows,) float32 [voxel faces], patch of surface that it took.
+        resorbed, formed: (rows,) int32 [1/255 voxel], so far.
+        live: (rows,) bool, holds voxels.
+        salt: (rows,) uint32, for unbiased rounding.
+        cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
+        delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
+    """
+
+    corner: Array
+    born: Array
+    final_front: Array
+    stop_front: Array
+    mean_depth: Array
+    prescribed: Array
+    area: Array
+    resorbed: Array
+    formed: Array
+    live: Array
+    salt: Array
+    cell: Array
+    delta: Array
+    profile: Array
+    before: Array
+    floor: Array
+
+
+class Fields(NamedTuple):
+    """Voxel fields: bone fraction uint8, owner uint8 (0 free, 1 held by a BMU), step of the last formation uint16."""
+
+    fraction: Array
+    owner: Array
+    formed_on: Array
+
+
+class Schedule(NamedTuple):
+    """How a BMU goes on with age.
+
+    Attributes:
+        erosion, refill: (ages,) int32 [1/4096], progress at each age.
+        refill_start, last, give_up: int32 [steps], ages at which the refill begins, is due, and is given up.
+        thinnest: int32 [1/255 voxel], bone that is just thick enough to be built upon.
+    """
+
+    erosion: Array
+    refill: Array
+    refill_start: Array
+    last: Array
+    give_up: Array
+    thinnest: Array
+
+
+class Demand(NamedTuple):
+    """What the cells ask of each step; arrays (steps,).
+
+    Attributes:
+        candidates: int32, number of thinning candidates.
+        depth: float32 [voxel], mean erosion depth.
+        wall: float32 [voxel], mean wall thickness.
+    """
+
+    candidates: Array
+    depth: Array
+    wall: Array
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Static sizes of a block, hashed by value; none of them changes a result.
+
+    Attributes:
+        geometry: sizes of a cavity.
+        candidates, births: most candidates and births of a step.
+        carve_chunk, row_chunk, tile_chunk: cavities, rows and tiles of rows worked on at once (few on CPU, many on
+            GPU).
+    """
+
+    geometry: cav.Geometry
+    candidates: int
+    births: int
+    carve_chunk: int = 1
+    row_chunk: int = 4
+    tile_chunk: int = 64
+
+
+def empty_table(rows: int, entries: int) -> BMUTable:
+    """A table without BMUs."""
+
+    def column(dtype: Any, value: int = 0) -> Array:
+        return jnp.full((rows,), value, dtype)
+
+    i32 = jnp.int32
+    return BMUTable(
+        corner=jnp.zeros((rows, 3), i32),
+        born=column(i32, UNBORN),
+        final_front=column(i32),
+        stop_front=column(i32),
+        mean_depth=column(jnp.float32),
+        prescribed=column(jnp.float32),
+        area=column(jnp.float32),
+        resorbed=column(i32),
+        formed=column(i32),
+        live=column(bool),
+        salt=column(jnp.uint32),
+        cell=jnp.full((rows, entries), -1, i32),
+        delta=jnp.zeros((rows, entries), jnp.int16),
+        profile=jnp.zeros((rows, entries), jnp.int16),
+        before=jnp.zeros((rows, entries), jnp.uint8),
+        floor=jnp.zeros((rows, entries), jnp.uint8),
+    )
+
+
+def enlarged(table: BMUTable, rows: int) -> BMUTable:
+    """The table with room for ``rows`` rows, more than it has."""
+    more = empty_table(rows - table.live.shape[0], table.cell.shape[1])
+    return jax.tree.map(lambda old, new: jnp.concatenate([old, new]), table, more)
+
+
+@partial(jax.jit, donate_argnames="table")
+def compacted(table: BMUTable, count: Array) -> tuple[BMUTable, Array]:
+    """The live rows first, in order of birth, the others empty; and their number.
+
+    Args:
+        table: donated. count: rows in use; the work is in proportion to it.
+    """
+    rows, entries = table.cell.shape
+    live = jnp.sum(table.live)
+    order = jnp.argsort(~table.live, stable=True).astype(jnp.int32)
+    size = math.gcd(_MOVED, rows)
+    blank = empty_table(size, entries)
+
+    # A row only moves forward, so that rows still to be read are never written over.
+    def move(start: Array, table: BMUTable) -> BMUTable:
+        to = start + jnp.arange(size, dtype=jnp.int32)
+        source = order[to]
+        used = to < live
+
+        def one(column: Array, blank: Array) -> Array:
+            shape = (-1, *([1] * (column.ndim - 1)))
+            return put_rows(column, jnp.where(used.reshape(shape), column[source], blank), start)
+
+        return jax.tree.map(one, table, blank)
+
+    return chunks(count, size, move, table), live
+
+
+def put_rows(column: Array, rows: Array, first: Array) -> Array:
+    """The column with ``rows`` from number ``first`` on."""
+    return jax.lax.dynamic_update_slice_in_dim(column, rows, first, axis=0)
+
+
+def _flat(field: Array) -> Array:
+    """The field with one index, or with two where one would not fit into int32."""
+    return field.reshape(-1) if field.size < 2**31 else field.reshape(field.shape[0], -1)
+
+
+def _index(z: Array, y: Array, x: Array, inside: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """Index into `_flat`; where not ``inside``, one that every gather fills and every scatter drops."""
+    nz, ny, nx = shape
+    row = y * nx + x
+    if nz * ny * nx < 2**31:
+        return (jnp.where(inside, z * (ny * nx) + row, nz * ny * nx),)
+    return (jnp.where(inside, z, nz), row)
+
+
+def places(corner: Array, cell: Array) -> tuple[Array, Array, Array]:
+    """(z, y, x) in the volume of positions ``cell`` (..., n) in windows whose first voxels are ``corner`` (..., 3)."""
+    z, y, x = cell >> 20, (cell >> 10) & 1023, cell & 1023
+    corner = corner[..., None, :]
+    return z + corner[..., 0], y + corner[..., 1], x + corner[..., 2]
+
+
+def read(field: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
+    """Values of the field, 0 where not ``where``."""
+    return _flat(field).at[_index(z, y, x, where, field.shape)].get(mode="fill", fill_value=0)
+
+
+def write(field: Array, z: Array, y: Array, x: Array, where: Array, value: Array) -> Array:
+    """The field with ``value`` at the places ``where``, each of which occurs once."""
+    index = _index(z, y, x, where, field.shape)
+    changed = _flat(field).at[index].set(value.astype(field.dtype), mode="drop", unique_indices=True)
+    return changed.reshape(field.shape)
+
+
+def chunks(count: Array, size: int, body: Any, carry: Any) -> Any:
+    """Run ``body(start, carry)`` for starts 0, size, 2 size ... below ``count``; what lies past it must be harmless."""
+    return jax.lax.fori_loop(0, (count + size - 1) // size, lambda i, c: body(i * size, c), carry)

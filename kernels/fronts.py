@@ -1,0 +1,212 @@
+"""The fronts of BMUs: cavities deepen, wait, and refill from the floor up.
+
+A voxel is refilled only where bone is left beneath it. A cavity that broke through a plate or a rod therefore
+stays open: that one rule makes perforation permanent.
+
+A BMU's voxels are listed in the order in which its front reaches them, so that at any time the front changes few tiles
+of the list, those between `Tiles.low` and `Tiles.high`. The others are not looked at, unless they wait for a floor.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from microct.kernels import cavity as cav
+from microct.kernels.bmu_table import BMUTable, Fields, Plan, Schedule, chunks, places, put_rows, read, write
+from microct.kernels.window import Ranked
+
+Array = Any
+
+#: A refill may rise above the old surface by at most this much of the profile [1/4096].
+GROWTH_LIMIT = 1024
+#: Voxels of a list that are looked at together.
+TILE = 32
+#: A front that no BMU has.
+_NEVER = 32000
+
+
+class Tiles(NamedTuple):
+    """What is known of each `TILE` voxels of the table's lists; nothing in it outlives a block, or changes a result.
+
+    Attributes:
+        low, high: (rows, tiles) int16 [1/4096], fronts between which its voxels change; low > high where unused.
+        waiting: (rows, tiles) bool, some voxel may not be what the front asks for.
+        planned: (chunks of tiles, TILE) int16, room for what a step decides.
+    """
+
+    low: Array
+    high: Array
+    waiting: Array
+    planned: Array
+
+
+def tiles_of(table: BMUTable, count: Array, plan: Plan) -> Tiles:
+    """Tiles of the first ``count`` rows, each still to be looked at."""
+    rows, entries = table.cell.shape
+    shape = (rows, entries // TILE)
+    room = -(-rows * shape[1] // plan.tile_chunk) * plan.tile_chunk
+    blank = jnp.full(shape, _NEVER, jnp.int16), jnp.full(shape, -_NEVER, jnp.int16)
+    tiles = Tiles(*blank, jnp.zeros(shape, bool), jnp.zeros((room, TILE), jnp.int16))
+    size = plan.row_chunk
+    tiles = chunks(count, size, lambda first, t: with_new_rows(t, table, jnp.minimum(first, rows - size), size), tiles)
+    return tiles._replace(waiting=tiles.low <= tiles.high)
+
+
+def with_new_rows(tiles: Tiles, table: BMUTable, first: Array, rows: int) -> Tiles:
+    """The tiles, with those of ``rows`` rows from ``first`` on worked out from the table."""
+    lists = (jax.lax.dynamic_slice_in_dim(column, first, rows) for column in (table.cell, table.delta, table.profile))
+    low, high = _bounds(*lists)
+    return tiles._replace(low=put_rows(tiles.low, low, first), high=put_rows(tiles.high, high, first))
+
+
+def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
+    """(low, high) of tiles, wide enough for the rounding of `cavity.bone_at`."""
+    used = cell >= 0
+    scale = cav.FRONT / jnp.maximum(profile, 1).astype(jnp.float32)
+    depth = delta.astype(jnp.float32)
+    low = jnp.clip(jnp.floor((depth - cav.SUB // 2) * scale) - 2.0, 1.0 - _NEVER, _NEVER - 1.0)
+    # What lies above the surface goes as soon as the front moves down at all.
+    high = jnp.clip(jnp.ceil(jnp.maximum(depth + cav.SUB // 2, 1.0) * scale) + 2.0, 1.0 - _NEVER, _NEVER - 1.0)
+    low, high = jnp.where(used, low, _NEVER), jnp.where(used, high, -_NEVER)
+    shape = (*cell.shape[:-1], cell.shape[-1] // TILE, TILE)
+    return low.reshape(shape).min(axis=-1).astype(jnp.int16), high.reshape(shape).max(axis=-1).astype(jnp.int16)
+
+
+def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int) -> BMUTable:
+    """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion
+    depth; ``size`` rows at once.
+    """
+    born = step - schedule.refill_start
+    first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
+    end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)
+
+    def some(start: Array, stops: Array) -> Array:
+        start = jnp.minimum(first + start, table.born.shape[0] - size)
+        rows = jax.tree.map(lambda column: jax.lax.dynamic_slice_in_dim(column, start, size), table)
+        used = rows.cell >= 0
+        delta, profile, before = (c.astype(jnp.int32) for c in (rows.delta, rows.profile, rows.before))
+        dither = cav.dither_of(rows.cell, rows.salt[:, None])
+        removed = jnp.where(used, cav.eroded(rows.final_front[:, None], delta, profile, before, dither), 0)
+        total = jnp.sum(removed, axis=1).astype(jnp.float32)
+        kept = jnp.round(total * (1.0 - wall / jnp.maximum(rows.prescribed, 1e-6)))
+
+        def lost(front: Array) -> Array:
+            bone = cav.bone_at(front[:, None], delta, profile, before, dither)
+            return jnp.sum(jnp.where(used, before - bone, 0), axis=1)
+
+        def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+            low, high = bounds
+            middle = (low + high) >> 1
+            hit = lost(middle) >= kept.astype(jnp.int32)
+            return jnp.where(hit, low, middle), jnp.where(hit, middle, high)
+
+        bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
+        stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
+        stop = jnp.where(rows.born == born, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
+        return put_rows(stops, stop, start)
+
+    return table._replace(stop_front=chunks(end - first, size, some, table.stop_front))
+
+
+def _front(table: BMUTable, age: Array, schedule: Schedule) -> tuple[Array, Array]:
+    """(where the fronts stand at that age, whether they refill); (rows,)."""
+    age = jnp.clip(age, 0, schedule.erosion.shape[0] - 1)
+    down, up = schedule.erosion[age], schedule.refill[age]
+    end, stop = table.final_front, table.stop_front
+    return jnp.where(up == 0, (end * down) >> 12, end + (((stop - end) * up) >> 12)), up > 0
+
+
+def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array) -> Array:
+    """Bone fraction of each voxel's floor; full where that lies outside the volume, whose bone goes on."""
+    way = floor.astype(jnp.int32)
+    z, y, x = z + (way >> 4) - 1, y + ((way >> 2) & 3) - 1, x + (way & 3) - 1
+    nz, ny, nx = fraction.shape
+    inside = (z >= 0) & (z < nz) & (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
+    return jnp.where(inside, read(fraction, z, y, x, inside & where), cav.FULL)
+
+
+def _picked(work: Ranked, start: Array, size: int) -> tuple[Array, Array]:
+    """(tile, is one) of the picked tiles from number ``start`` on; both (size,)."""
+    nth = start + jnp.arange(size, dtype=jnp.int32)
+    return work.place(nth), nth < work.count
+
+
+def _tile(column: Array, tile: Array) -> Array:
+    """Entries (size, TILE) of the tiles."""
+    return column.reshape(-1, TILE)[tile]
+
+
+def advance(
+    fields: Fields, table: BMUTable, tiles: Tiles, step: Array, schedule: Schedule, plan: Plan
+) -> tuple[Fields, BMUTable, Tiles]:
+    """Move every live BMU's front to where it stands at the end of this step; BMUs that are done let go."""
+    size = plan.tile_chunk
+    rows, per_row = tiles.low.shape
+    age = step - table.born
+    was, _ = _front(table, age - 1, schedule)
+    front, refills = _front(table, age, schedule)
+    shallow, deep = jnp.minimum(was, front)[:, None], jnp.maximum(was, front)[:, None]
+    crossed = (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
+    work = Ranked.of((table.live[:, None] & (crossed | tiles.waiting))[None])
+
+    # First decide for all, reading the bone as it is; then write.
+    def decide(start: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        planned, waiting, moved, resorbed, formed = carry
+        tile, mine = _picked(work, start, size)
+        row = tile // per_row
+        cell, floor = _tile(table.cell, tile), _tile(table.floor, tile)
+        delta, profile, before = (
+            _tile(column, tile).astype(jnp.int32) for column in (table.delta, table.profile, table.before)
+        )
+        used = (cell >= 0) & mine[:, None]
+        target = cav.bone_at(front[row][:, None], delta, profile, before, cav.dither_of(cell, table.salt[row][:, None]))
+
+        z, y, x = places(table.corner[row], cell)
+        now = read(fields.fraction, z, y, x, used).astype(jnp.int32)
+        beneath = _beneath(fields.fraction, z, y, x, floor, used & refills[row][:, None])
+        supported = (beneath >= schedule.thinnest) | (now >= schedule.thinnest)
+        refilled = jnp.where(supported, jnp.maximum(now, target), now)
+        new = jnp.where(refills[row][:, None], refilled, jnp.minimum(now, target))
+        change = jnp.where(used, new - now, 0)
+
+        code = jnp.where(change != 0, new | ((change > 0) << 8), -1)
+        planned = put_rows(planned, code.astype(jnp.int16), start)
+        behind = (used & (new != target)).any(axis=1)
+        waiting = waiting.at[jnp.where(mine, tile, waiting.size)].set(behind, mode="drop")
+        moved = moved.at[jnp.where((change != 0).any(axis=1), row, rows)].set(True, mode="drop")
+        resorbed = resorbed.at[row].add(-jnp.minimum(change, 0).sum(axis=1))
+        formed = formed.at[row].add(jnp.maximum(change, 0).sum(axis=1))
+        return planned, waiting, moved, resorbed, formed
+
+    carry = (tiles.planned, tiles.waiting.ravel(), jnp.zeros(rows, bool), table.resorbed, table.formed)
+    planned, waiting, moved, resorbed, formed = chunks(work.count, size, decide, carry)
+    waiting = waiting.reshape(rows, per_row)
+
+    def change(start: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
+        fraction, formed_on = held
+        tile, mine = _picked(work, start, size)
+        code = jax.lax.dynamic_slice_in_dim(planned, start, size).astype(jnp.int32)
+        acts = (code >= 0) & mine[:, None]
+        z, y, x = places(table.corner[tile // per_row], _tile(table.cell, tile))
+        fraction = write(fraction, z, y, x, acts, code & cav.FULL)
+        return fraction, write(formed_on, z, y, x, acts & (code > cav.FULL), jnp.broadcast_to(step, code.shape))
+
+    fraction, formed_on = chunks(work.count, size, change, (fields.fraction, fields.formed_on))
+
+    # A BMU is done when its time is over and nothing moves or waits any more, or when it has waited for too long.
+    at_rest = ~moved & ~waiting.any(axis=1)
+    stays = table.live & ~((age >= schedule.give_up) | ((age >= schedule.last) & at_rest))
+    left = Ranked.of(((table.live & ~stays)[:, None] & (tiles.low <= tiles.high))[None])
+
+    def let_go(start: Array, owner: Array) -> Array:
+        tile, mine = _picked(left, start, size)
+        cell = _tile(table.cell, tile)
+        z, y, x = places(table.corner[tile // per_row], cell)
+        return write(owner, z, y, x, (cell >= 0) & mine[:, None], jnp.zeros_like(cell))
+
+    owner = chunks(left.count, size, let_go, fields.owner)
+    table = table._replace(resorbed=resorbed, formed=formed, live=stays)
+    return Fields(fraction, owner, formed_on), table, tiles._replace(waiting=waiting, planned=planned)
