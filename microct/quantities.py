@@ -54,7 +54,7 @@ _MORPHOMETRY = (
         ("plate_separation", "Tb.Sp.pl", "mm", "1 / Tb.N.pl - Tb.Th.pl: gap if bone were plates"),
     ),
     *_entries("architecture", "Hildebrand, Ruegsegger 1997, doi:10.1080/01495739708936692",
-        ("structure_model_index", "SMI", "", "12 BV H / BS2, H the integral of mean curvature: plates 0, rods 3, balls 4"),
+        ("structure_model_index", "SMI", "", "12 BV H / BS2, H the integral of mean curvature: plate 0, rod 3, ball 4"),
     ),
     *_entries("architecture", "Salmon et al. 2015, doi:10.3389/fendo.2015.00162",
         ("structure_model_index_convex", "SMI+", "", "SMI of convex surface alone"),
