@@ -78,7 +78,9 @@ def bone_fraction(
         raise InputError(f"bone_fraction: expected tissue denser than marrow, got {tissue:g} and {marrow:g} mgHA/cm3")
     share = (calibration.density(volume.values) - marrow) / (tissue - marrow)
     values = np.rint(255.0 * np.clip(share, 0.0, 1.0)).astype(np.uint8)
-    return volume.with_values(values, f"bone fraction by {calibration.words}, {marrow:g} to {tissue:g} mgHA/cm3")
+    return volume.with_values(
+        values, f"bone fraction by {calibration.words}, {marrow:g} to {tissue:g} mgHA/cm3", kind="fraction"
+    )
 
 
 def measure_density(

@@ -43,7 +43,8 @@ def measure(
         mask: (nz, ny, nx) region to measure, nonzero inside; None for the whole volume. Its rim is no surface, and
             thickness is averaged over its voxels, of balls that may reach beyond it.
         convention: definition of local thickness: "exact", "bonej" or "ipl".
-        threshold: None for a binary volume; "half" for bone fraction 0..255, where partial voxels count in BV and
+        threshold: None for a binary volume, or one that says what it holds (`Volume.kind`, as samples and segmented
+            scans do); "half" for bone fraction 0..255, where partial voxels count in BV and
             the structure is what has 128 or more; a number for grey values (bone is >= it).
         thickness: False leaves out Tb.Th, Tb.Sp and Tb.N, which take nearly all of the time.
         indices: "standard", or "all", which adds the parts of SMI, DA by normals, Betti numbers, fractal dimension,

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from microct import Volume, measure
+from microct import Volume, measure, sample
 from microct.status import InputError, StudyError
 
 SYMBOLS = (
@@ -116,6 +116,18 @@ def test_bone_fraction_counts_partial_voxels():
     for symbol in ("BS", "Tb.Th", "Tb.Sp", "Tb.N", "Euler", "N.Comp"):
         assert table[symbol].value == structure[symbol].value
     assert table["BS/BV"].value == pytest.approx(table["BS"].value / table["BV"].value)
+
+
+def test_a_volume_that_says_it_is_a_fraction_needs_no_threshold():
+    bone = sample("trabecular", size_mm=1.6, voxel_size_um=40, seed=3)
+    assert bone.kind == "fraction"
+    table = measure(bone, thickness=False)
+    assert table["BV/TV"].value == pytest.approx(100 * bone.values.mean() / 255)
+    assert table.parameters["threshold"] == "bone fraction >= 128 of 255"
+    cut = bone.with_values(np.ascontiguousarray(bone.values[:20]), "half of it")
+    assert measure(cut, thickness=False)["BV"].value == pytest.approx(int(cut.values.sum()) / 255 * 0.04**3)
+    with pytest.raises(InputError, match="kind"):
+        Volume(bone.values, bone.spacing_mm, kind="grey?")
 
 
 def test_islands():
