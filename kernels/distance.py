@@ -45,16 +45,16 @@ def squared_distance(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """
     if isinstance(mask, jax.Array):
         return _on_device(mask)
-    mask = np.asarray(mask) != 0
-    steps = _steps_along_z(mask)
-    result = np.empty(mask.shape, np.int32)
+    inside: np.ndarray = np.asarray(mask) != 0
+    steps = _steps_along_z(inside)
+    result = np.empty(inside.shape, np.int32)
     # Foreground added behind the last voxels changes no distance, and few shapes compile few programs.
-    depth, rows, columns = (-(-n // _BUCKET) * _BUCKET for n in mask.shape)
+    depth, rows, columns = (-(-n // _BUCKET) * _BUCKET for n in inside.shape)
     planes = max(1, min(depth, _SLAB // (rows * columns)))
     slab = np.full((planes, rows, columns), UNREACHED, np.int32)
-    for first in range(0, mask.shape[0], planes):
+    for first in range(0, inside.shape[0], planes):
         part = steps[first : first + planes]
-        here = (slice(0, len(part)), slice(0, mask.shape[1]), slice(0, mask.shape[2]))
+        here = (slice(0, len(part)), slice(0, inside.shape[1]), slice(0, inside.shape[2]))
         slab[len(part) :] = 0
         np.square(part, out=slab[here], dtype=np.int32, casting="unsafe")
         result[first : first + planes] = np.asarray(_across(jnp.asarray(slab)))[here]

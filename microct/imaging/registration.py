@@ -56,12 +56,12 @@ def register(fixed: Volume, moving: Volume, *, levels: tuple[int, ...] = (4, 2, 
     center = (np.array(fixed.shape) - 1) / 2.0
     residual = np.inf
     for level in levels:
-        pair = [_reduced(scan.values, level) for scan in (fixed, moving)]
-        if min(min(part.shape) for part in pair) < 8:
+        still, free = (_reduced(scan.values, level) for scan in (fixed, moving))
+        if min(*still.shape, *free.shape) < 8:
             continue
         offset = (level - 1) / 2.0  # the middle of a coarse voxel lies between fine ones
         middle = (center - offset) / level
-        rotation, coarse, residual = _fit(*pair, rotation, shift / level, middle, steps)
+        rotation, coarse, residual = _fit(still, free, rotation, shift / level, middle, steps)
         shift = coarse * level
     if not np.isfinite(residual):
         raise InputError("register: the scans do not overlap, or are below 8 voxels along an axis")

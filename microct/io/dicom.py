@@ -125,7 +125,9 @@ def _stack(name: str, slices: list[_Slice]) -> Scan:
                 raise refusal(part.path.name, "pixel data", f"{size} bytes", "a file that ends before")
         place += size
     values = _rescaled(data.view(dtype).reshape(shape), slices, frames)
-    kept = {key: first.fields[key] for key in ("modality", "slope", "intercept") if key in first.fields}
+    kept: dict[str, str] = {
+        str(key): first.fields[key] for key in ("modality", "slope", "intercept") if key in first.fields
+    }
     files = [part.path for part in slices]
     return Scan("DICOM", name, values, spacing, digest(files), origin, direction, clean_header(kept))
 
@@ -143,7 +145,7 @@ def _rescaled(values: np.ndarray, slices: list[_Slice], frames: list[int]) -> np
     for (slope, offset), count in zip(pairs, frames, strict=True):
         part = result[place : place + count]
         if result.dtype.kind == "f":
-            part *= np.float32(slope)
+            np.multiply(part, np.float32(slope), out=part)
         part += result.dtype.type(offset)
         place += count
     if result.dtype == np.int32 and result.min() >= -(1 << 15) and result.max() < 1 << 15:

@@ -87,7 +87,7 @@ def _isq(path: Path, start: bytes) -> Scan:
         raise refusal(name, "data offset", "0 to 65535 blocks", blocks)
     values = _plain(path, stored_as("i2"), sizes, 512 * (blocks + 1), "dimx_p, dimy_p, dimz_p")
     steps = [length / 1000.0 / max(size, 1) for length, size in zip(lengths, sizes, strict=True)]
-    header = {"mu_scaling": _int(start, 88), "scanner": _int(start, 32), "site": _int(start, 116)}
+    header: dict[str, object] = {"mu_scaling": _int(start, 88), "scanner": _int(start, 32), "site": _int(start, 116)}
     header |= {"energy_v": _int(start, 168), "intensity_ua": _int(start, 172)}
     with opened(path) as stream:
         extended = stream.read(512 * (blocks + 1))

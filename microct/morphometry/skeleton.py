@@ -86,7 +86,7 @@ def skeleton_rows(specimen: Specimen) -> list[Row]:
     return rows
 
 
-def _shifted(values: np.ndarray, step: tuple[int, int, int]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+def _shifted(values: np.ndarray, step: tuple[int, ...]) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Slices of the voxels that have a neighbor at ``step``, and of those neighbors."""
     here = tuple(slice(max(-d, 0), n - max(d, 0)) for d, n in zip(step, values.shape, strict=True))
     there = tuple(slice(max(d, 0), n - max(-d, 0)) for d, n in zip(step, values.shape, strict=True))
