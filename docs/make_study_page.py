@@ -12,9 +12,9 @@ HEAD = """# The study file
 
 Made from the code by `make pages`; do not edit.
 
-A study is a TOML file of five sections: which bone, how long, whose, how its BMUs live, and what is measured. Every
-setting may be left out; an unknown section or key is refused with the nearest known one, a wrong value with the range
-that was expected. The run folder keeps the study as it was run.
+A study is a TOML file of five sections: which bone, how long, whose, how its BMUs live, and what is measured; and of
+one table for each drug. Every setting may be left out; an unknown section or key is refused with the nearest known
+one, a wrong value with the range that was expected. The run folder keeps the study as it was run.
 
 ```toml
 [scan]
@@ -26,6 +26,11 @@ years = 10
 
 [patient]
 menopause = "surgical"
+
+[[drug]]
+name = "denosumab"
+start_years = 5
+stop_years = 8
 ```
 
 From Python: `Study.from_toml("study.toml")`, `Study().with_values(time={"years": 5})`, `study.to_toml()`.
@@ -39,6 +44,7 @@ SECTIONS = {
     "patient": "Whose bone: estrogen and age.",
     "remodeling": "The life of a BMU. The last three settings replace what the cell model asks for.",
     "report": "What is measured, and how it is called.",
+    "drug": "A drug that is given: one table `[[drug]]` each, as many as wanted; a combination or a sequence.",
 }
 
 
@@ -47,7 +53,7 @@ def page() -> str:
     lines = [HEAD]
     for section, sentence in SECTIONS.items():
         lines += [
-            f"## [{section}]",
+            f"## [[{section}]]" if section == "drug" else f"## [{section}]",
             "",
             sentence,
             "",

@@ -17,50 +17,89 @@ from jax import lax
 #: Squared distance where the whole volume has no background.
 UNREACHED = 1 << 30
 
+# Its root: voxels to a background that is not there.
+_FAR = 1 << 15
+
 # Farthest shift tried at first; structures thicker than this need a second, wider pass with more memory.
 _REACH = 32
 # Shifts between two looks at whether any further one can matter.
 _STRIDE = 4
 # Axes are filled up to a multiple of this.
 _BUCKET = 16
+# Voxels of a slab: so few that shifted copies stay in the processor's cache.
+_SLAB = 1 << 18
 
 
-def squared_distance(mask: np.ndarray | jax.Array) -> jax.Array:
+def squared_distance(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """Squared distance from each voxel's center to the nearest center of a background voxel.
 
     What lies outside the volume is unknown, and is not background.
 
     Args:
-        mask: (nz, ny, nx); nonzero is foreground. Axes up to 18 900 voxels.
+        mask: (nz, ny, nx); nonzero is foreground. Axes up to 18 900 voxels. A NumPy array is worked on slab by slab,
+            with 6 bytes for each voxel and little more; a JAX array as a whole on its device.
 
     Returns:
-        (nz, ny, nx) int32: 0 in the background; `UNREACHED` everywhere where there is no background at all.
+        (nz, ny, nx) int32, on the host or on the device as the mask: 0 in the background; `UNREACHED` everywhere
+        where there is no background at all.
     """
-    shape = mask.shape
-    # Foreground added behind the last voxels changes no distance, and few shapes compile few programs.
-    extra = [(0, -n % _BUCKET) for n in shape]
     if isinstance(mask, jax.Array):
-        filled = jnp.pad(mask != 0, extra, constant_values=True)
-    else:
-        filled = jnp.asarray(np.pad(np.asarray(mask) != 0, extra, constant_values=True))
-    squared = _along_z(filled)
+        return _on_device(mask)
+    inside: np.ndarray = np.asarray(mask) != 0
+    steps = _steps_along_z(inside)
+    result = np.empty(inside.shape, np.int32)
+    # Foreground added behind the last voxels changes no distance, and few shapes compile few programs.
+    depth, rows, columns = (-(-n // _BUCKET) * _BUCKET for n in inside.shape)
+    planes = max(1, min(depth, _SLAB // (rows * columns)))
+    slab = np.full((planes, rows, columns), UNREACHED, np.int32)
+    for first in range(0, inside.shape[0], planes):
+        part = steps[first : first + planes]
+        here = (slice(0, len(part)), slice(0, inside.shape[1]), slice(0, inside.shape[2]))
+        slab[len(part) :] = 0
+        np.square(part, out=slab[here], dtype=np.int32, casting="unsafe")
+        result[first : first + planes] = np.asarray(_across(jnp.asarray(slab)))[here]
+    return result
+
+
+def _steps_along_z(mask: np.ndarray) -> np.ndarray:
+    """(nz, ny, nx) uint16 voxels to background in the same column; `_FAR` where the column has none."""
+    steps = np.empty(mask.shape, np.uint16)
+    before = np.full(mask.shape[1:], _FAR, np.uint16)
+    for z in range(len(mask)):
+        before = np.minimum(before + np.uint16(1), np.uint16(_FAR)) * mask[z]
+        steps[z] = before
+    before = np.full(mask.shape[1:], _FAR, np.uint16)
+    for z in range(len(mask) - 1, -1, -1):
+        before = np.minimum(before + np.uint16(1), steps[z])
+        steps[z] = before
+    return steps
+
+
+def _on_device(mask: jax.Array) -> jax.Array:
+    shape = mask.shape
+    filled = jnp.pad(mask != 0, [(0, -n % _BUCKET) for n in shape], constant_values=True)
+    return _across(_along_z(filled))[: shape[0], : shape[1], : shape[2]]
+
+
+def _across(squared: jax.Array) -> jax.Array:
+    """Squared distances from those along z: first along y, then along x."""
     for axis in (1, 2):
         length = squared.shape[axis]
         reach = min(_REACH, length - 1)
         narrow, largest = _along(squared, axis, reach)
         if reach < length - 1 and int(largest) > (reach + 1) ** 2:
-            narrow, largest = _along(squared, axis, length - 1)
+            narrow, _ = _along(squared, axis, length - 1)
         squared = narrow
-    return squared[: shape[0], : shape[1], : shape[2]]
+    return squared
 
 
 @jax.jit
 def _along_z(mask: jax.Array) -> jax.Array:
     """Squared distance to background in the same column along z; `UNREACHED` where the column has none."""
-    far = jnp.full(mask.shape[1:], 1 << 15, jnp.int32)
+    far = jnp.full(mask.shape[1:], _FAR, jnp.int32)
 
     def sweep(before: jax.Array, plane: jax.Array) -> tuple[jax.Array, jax.Array]:
-        here = jnp.where(plane, jnp.minimum(before + 1, 1 << 15), 0)
+        here = jnp.where(plane, jnp.minimum(before + 1, _FAR), 0)
         return here, here.astype(jnp.uint16)
 
     _, below = lax.scan(sweep, far, mask)

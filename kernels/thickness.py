@@ -5,9 +5,7 @@ compared as squared integer distances, so the answer has the same bits on every 
 
 1. Prune: a ball whose voxels all belong to a neighbor's ball is not needed. Which neighbor radius is enough, for
    each radius and each step to the neighbor, is tabulated exactly (after Remy, Thiel 2002).
-2. Paint the balls that are left in ascending order, so that a larger one overwrites. A ball is rows along x, and
-   a row is two overlapping runs of a power of two; runs of one length are painted on a sheet of their own as
-   single voxels, and at the end each sheet hands its values down to the next shorter length.
+2. Paint what is left of the balls (`painting.paint`).
 """
 
 from __future__ import annotations
@@ -18,13 +16,14 @@ from itertools import permutations, product
 import numpy as np
 
 from microct.kernels.distance import UNREACHED, squared_distance
+from microct.kernels.painting import paint
 
 # Neighbors whose balls are looked at, up to signs and order: the nearest 26. Farther ones cost more than the few
 # balls that they spare (measured: 2 % of the balls of marrow, none of bone); the answer is the same with any set.
 _STEPS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
 
-# Elements of one painting operation: enough to hide NumPy's overhead, few enough for the cache.
-_BATCH = 1 << 18
+# Voxels that are worked on at once, so that they stay in the processor's cache.
+_SLAB = 1 << 17
 
 
 def local_squared_radius(mask: np.ndarray, squared: np.ndarray | None = None, closed: bool = False) -> np.ndarray:
@@ -44,7 +43,7 @@ def local_squared_radius(mask: np.ndarray, squared: np.ndarray | None = None, cl
         squared = np.asarray(squared_distance(mask))
     if not squared.any() or squared.flat[0] == UNREACHED:
         return np.array(squared)
-    return _paint(squared, ball_centers(squared, closed), closed)
+    return paint(squared, ball_centers(squared, closed), closed)
 
 
 def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
@@ -55,18 +54,23 @@ def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
         closed: as in `local_squared_radius`.
     """
     largest = int(squared.max())
-    padded = np.pad(squared, 1)
-    line = padded.ravel()
-    strides = np.array([padded.shape[1] * padded.shape[2], padded.shape[2], 1])
-    flat = np.flatnonzero(line)
-    values = line[flat]
-    for step in _STEPS:
-        enough = _enough(step, largest, closed)
-        for offset in _symmetric(step):
-            kept = line[flat + int(strides @ offset)] < enough[values]
-            flat, values = flat[kept], values[kept]
-    place = np.stack(np.unravel_index(flat, padded.shape)) - 1
-    return np.ravel_multi_index(tuple(place), squared.shape)
+    enough = [_enough(step, largest, closed) for step in _STEPS]
+    depth, ny, nx = squared.shape
+    planes = max(1, _SLAB // (ny * nx))
+    found = []
+    for first in range(0, depth, planes):
+        last = min(first + planes, depth)
+        before, after = max(first - 1, 0), min(last + 1, depth)
+        rim = ((before - first + 1, last + 1 - after), (1, 1), (1, 1))
+        padded = np.pad(squared[before:after], rim)
+        own = squared[first:last]
+        kept = own > 0
+        for step, table in zip(_STEPS, enough, strict=True):
+            needed = table[own]
+            for dz, dy, dx in _symmetric(step):
+                kept &= padded[1 + dz : 1 + dz + last - first, 1 + dy : 1 + dy + ny, 1 + dx : 1 + dx + nx] < needed
+        found.append(np.flatnonzero(kept) + first * ny * nx)
+    return np.concatenate(found)
 
 
 def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
@@ -160,58 +164,3 @@ def _symmetric(step: tuple[int, int, int]) -> np.ndarray:
     """(n, 3): all steps that differ from this one by signs and order."""
     signs = np.array(list(product((-1, 1), repeat=3)))
     return np.unique(np.concatenate([signs * order for order in permutations(step)]), axis=0)
-
-
-def _paint(squared: np.ndarray, centers: np.ndarray, closed: bool) -> np.ndarray:
-    """Largest squared radius over the balls at ``centers`` that hold each voxel, 0 where none does."""
-    radii = squared.ravel()[centers]
-    levels, counts = np.unique(radii, return_counts=True)
-    ends = np.cumsum(counts)
-    reach = int(np.sqrt(levels[-1])) + 1
-    shape = tuple(n + 2 * reach for n in squared.shape)  # balls may reach beyond the volume
-    place = np.unravel_index(centers[np.argsort(radii, kind="stable")], squared.shape)
-    flat = np.ravel_multi_index(tuple(along + reach for along in place), shape)
-    # Rows of a ball around its center, nearest first: which have a certain length is then a range of them.
-    dz, dy = (axis.ravel() for axis in np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    nearest = np.argsort(dz**2 + dy**2, kind="stable")
-    apart = (dz**2 + dy**2)[nearest]
-    rows = ((dz * shape[1] + dy) * shape[2])[nearest]
-    number = np.uint16 if len(levels) < 1 << 16 else np.uint32
-    longer: np.ndarray | None = None
-    for exponent in range(int(2 * reach + 1).bit_length() - 1, -1, -1):
-        sheet = np.zeros(int(np.prod(shape)), number)
-        for level, (value, first, last) in enumerate(zip(levels, ends - counts, ends, strict=True)):
-            offsets = _run_starts(int(value) + closed, exponent, apart, rows)
-            batch = max(1, _BATCH // max(1, len(offsets)))
-            for k in range(first, last, batch) if len(offsets) else ():
-                sheet[flat[k : min(k + batch, last), None] + offsets] = level + 1
-        if longer is not None:  # a run of 2^(exponent + 1) is two runs of 2^exponent
-            half = 1 << exponent
-            np.maximum(sheet, longer, out=sheet)
-            np.maximum(sheet[half:], longer[:-half], out=sheet[half:])
-        longer = sheet
-    inside = tuple(slice(reach, -reach) for _ in range(3))
-    table = np.concatenate([[0], levels]).astype(np.int32)
-    return table[sheet.reshape(shape)[inside]]
-
-
-def _run_starts(value: int, exponent: int, apart: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Where runs of 2^exponent voxels start that cover the rows of 2^exponent to 2^(exponent+1) - 1 voxels.
-
-    Args:
-        value: squared radius of the open ball.
-        exponent: of the runs' length.
-        apart: squared distance of each row from the center, ascending.
-        rows: flat offset of the middle of each row from the center.
-
-    Returns:
-        Flat offsets from the center: one run for a single voxel, else one at each end of the row.
-    """
-    # A row has 2 h + 1 voxels, h^2 < value - apart; h is 0 for single voxels, else 2^(exponent-1) to 2^exponent - 1.
-    shortest, longest = (1 << exponent) // 2, (1 << exponent) - 1 if exponent else 0
-    low, high = np.searchsorted(apart, (value - (longest + 1) ** 2, value - shortest**2))
-    half = np.sqrt(value - 1 - apart[low:high]).astype(np.int64)  # exact: far below 2^52
-    middle = rows[low:high]
-    if exponent == 0:
-        return middle
-    return np.concatenate([middle - half, middle + half + 1 - (1 << exponent)])

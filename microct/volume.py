@@ -14,6 +14,9 @@ from microct.status import InputError, VoxelSizeError
 #: Voxel sizes outside this range are refused: 0.1 um to 10 mm covers every scanner of bone.
 VOXEL_SIZE_RANGE_MM = (1e-4, 10.0)
 
+#: What is known of the values of a volume.
+KINDS = ("", "fraction")
+
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -60,6 +63,7 @@ class Volume:
         origin_mm: position of the first voxel's centre along (z, y, x) [mm].
         direction: rows are the world directions (z, y, x) of the array's three axes.
         provenance: source, SHA-256 and history.
+        kind: "fraction" where uint8 values are bone fraction 0..255; "" where nothing is known of them.
     """
 
     values: np.ndarray
@@ -67,9 +71,12 @@ class Volume:
     origin_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     direction: tuple[tuple[float, ...], ...] = IDENTITY
     provenance: Provenance = Provenance("array")
+    kind: str = ""
 
     def __post_init__(self) -> None:
         values = self.values
+        if self.kind not in KINDS:
+            raise InputError(f"{self.provenance.source}: kind must be one of {KINDS}, got {self.kind!r}")
         if values.ndim != 3 or 0 in values.shape:
             raise InputError(
                 f"{self.provenance.source}: expected a volume of three non-empty axes (z, y, x), "
@@ -137,6 +144,6 @@ class Volume:
         return 1000.0 * float(np.prod(self.spacing_mm)) ** (1.0 / 3.0)
 
     def with_values(self, values: np.ndarray, step: str, **changes: object) -> Volume:
-        """The same place with other voxels; ``step`` says in one sentence what was done."""
+        """The same place, and kind, with other voxels; ``step`` says in one sentence what was done."""
         provenance = replace(self.provenance, steps=(*self.provenance.steps, step))
         return replace(self, values=values, provenance=provenance, **changes)  # type: ignore[arg-type]

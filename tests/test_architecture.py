@@ -41,7 +41,7 @@ GUESTS = {
     "PIL": {"render"},
     "imageio": {"render"},
     "imageio_ffmpeg": {"render"},
-    "skimage": {"imaging"},
+    "skimage": {"imaging", "morphometry"},
     "scipy": {"imaging"},
     "cyclopts": {"cli"},
     "rich": {"cli"},

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from microct.status import StudyError
+from microct.cli import cell_commands
+from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
     from microct.simulation.config import Study
@@ -24,6 +26,7 @@ app = App(
     help_format="plaintext",
     suppress_keyboard_interrupt=False,
 )
+cell_commands.register(app)
 
 
 def dispatch(words: Sequence[str]) -> None:
@@ -98,21 +101,26 @@ def resume(run: Path, /, *, pictures: bool = True) -> None:
 def measure(
     scan: Path,
     /,
-    *,
+    *more: Path,
     voxel_size_um: float | None = None,
     mask: Path | None = None,
     threshold: str = "otsu",
     sigma: float = 0.0,
     keep_largest: bool = True,
     convention: Literal["exact", "bonej", "ipl"] = "exact",
+    preset: Literal["bonej", "scanco", "ctan"] | None = None,
+    indices: Literal["standard", "all"] = "standard",
+    bootstrap: int = 0,
     out: Out = None,
 ) -> None:
-    """Measure the architecture of a scan: BV/TV, Tb.Th, Tb.Sp, Tb.N, Conn.D and more.
+    """Measure the architecture of scans: BV/TV, Tb.Th, Tb.Sp, Tb.N, Conn.D, SMI, DA and more.
 
     Parameters
     ----------
     scan
         File or folder of slices.
+    more
+        More of them, measured alike into one table.
     voxel_size_um
         Edge of a voxel in um; needed where the file does not say it.
     mask
@@ -124,7 +132,13 @@ def measure(
     keep_largest
         Keep only the largest connected piece of bone.
     convention
-        Whose definitions to follow.
+        Whose definition of thickness to follow.
+    preset
+        Report what this program reports, in its conventions.
+    indices
+        all adds skeleton, ellipsoid factor, fractal dimension, Betti numbers and the parts of SMI.
+    bootstrap
+        Parts along each axis for 95 % intervals over sub-volumes; 0 for none.
     out
         Write the table here too (.csv; beside it .json, and .parquet with the table extra).
     """
@@ -135,15 +149,32 @@ def measure(
     from microct.imaging.segmentation import segment
     from microct.io.reader import read
     from microct.io.table_file import write_table
+    from microct.morphometry.batch import measure_many
     from microct.morphometry.report import measure as measured
 
-    volume = segment(read(scan, voxel_size_um), threshold=cut, sigma=sigma, keep_largest=keep_largest)
-    region = None if mask is None else read(mask, voxel_size_um)
-    table = measured(volume, mask=region, convention=convention)
+    def one(path: Path, name: str) -> Table:
+        volume = segment(read(path, voxel_size_um), threshold=cut, sigma=sigma, keep_largest=keep_largest)
+        region = None if mask is None else read(mask, voxel_size_um)
+        choices = {"preset": preset, "indices": indices, "bootstrap": bootstrap, "sample": name}
+        return measured(volume, mask=region, convention=convention, **choices)  # type: ignore[arg-type]
+
+    refused: dict[str, str] = {}
+    if more:
+        from microct.cli.progress import Counting
+
+        scans = (scan, *more)
+        names = _names(scans)
+        with Counting(len(scans)) as progress:
+            calls = ((name, partial(one, path, name)) for path, name in zip(scans, names, strict=True))
+            table, refused = measure_many(calls, progress)
+    else:
+        table = one(scan, "")
     _print_table(table)
-    if out is not None:
+    if out is not None and len(table):
         write_table(out, table)
         print(out)
+    if refused:
+        raise InputError("; ".join(f"{name}: {why}" for name, why in refused.items()))
 
 
 @app.command
@@ -307,9 +338,19 @@ def _threshold(text: str) -> str | float:
         raise StudyError(f'--threshold {text}: expected a grey value or "otsu"') from None
 
 
+def _names(scans: Sequence[Path]) -> list[str]:
+    """File names as names of samples; the path where two are the same."""
+    names = [path.name for path in scans]
+    return [path.name if names.count(path.name) == 1 else str(path) for path in scans]
+
+
 def _print_table(table: Table) -> None:
     width = max((len(row.symbol) for row in table), default=0)
+    sample = ""
     for row in table:
+        if row.sample != sample:
+            sample = row.sample
+            print(sample)
         name = row.quantity.name.replace("_", " ")
         note = f"  ({row.note})" if row.note else ""
         print(f"{row.symbol:<{width}}  {row.value:>12.6g} {row.unit:<6} {name}{note}")

@@ -71,6 +71,38 @@ class ProgressBar:
         self._bar.start()
 
 
+class Counting:
+    """A callable for `microct.morphometry.batch.measure_many`: how many specimens are done, and which is next."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Counting:
+        if sys.stdout.isatty():
+            from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+            from rich.progress import Progress as RichProgress
+
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = RichProgress(*columns)
+            self._task = self._bar.add_task("getting ready", total=self.total)
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, name: str, done: int) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, description=name)
+        else:
+            print(f"{done + 1} of {self.total}  {name}", flush=True)
+
+
 class Telling:
     """A callable that tells what is being drawn: one line that changes on a terminal, else a line for each thing."""
 

@@ -48,7 +48,7 @@ def load_sample(name: str = "trabecular-demo") -> Volume:
             f"{entry['file']}: expected voxels of SHA-256 {entry['sha256'][:12]}.., got {digest[:12]}..; "
             "install microct again"
         )
-    return Volume(values, spacing, origin, provenance=Provenance(f"sample {name}", digest))  # type: ignore[arg-type]
+    return Volume(values, spacing, origin, provenance=Provenance(f"sample {name}", digest), kind="fraction")  # type: ignore[arg-type]
 
 
 def sample_names() -> tuple[str, ...]:

@@ -68,7 +68,9 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
     if keep_largest:
         bone, share = largest_component(bone)
         steps.append(f"largest 26-connected piece kept; {100 * share:.3g} % of the bone dropped")
-    return volume.with_values(np.where(bone, np.uint8(255), np.uint8(0)), "segment: " + "; ".join(steps))
+    return volume.with_values(
+        np.where(bone, np.uint8(255), np.uint8(0)), "segment: " + "; ".join(steps), kind="fraction"
+    )
 
 
 def largest_component(bone: np.ndarray) -> tuple[np.ndarray, float]:

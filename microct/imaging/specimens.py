@@ -118,7 +118,7 @@ def sample(
     asked = ", ".join(f"{name}={given[name]:g}" for name in used)
     source = f"sample {kind}, seed {seed}, {asked}"
     digest = hashlib.sha256(values.tobytes()).hexdigest()
-    return Volume(values, volume.spacing_mm, volume.origin_mm, provenance=Provenance(source, digest))
+    return Volume(values, volume.spacing_mm, volume.origin_mm, provenance=Provenance(source, digest), kind="fraction")
 
 
 def _in_one_piece(values: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ from microct.io.spacing import HOW_TO_GIVE
 from microct.status import InputError, VoxelSizeError
 from microct.volume import Provenance, Volume, checked_spacing
 
-#: File name endings and the module that reads each; a folder is a stack of TIFF slices.
+#: File name endings and the module that reads each; a folder is a stack of TIFF or DICOM slices.
 READERS = {
     ".tif": "tiff",
     ".tiff": "tiff",
@@ -28,6 +28,9 @@ READERS = {
     ".npz": "numpy_file",
     ".h5": "volume_hdf5",
     ".hdf5": "volume_hdf5",
+    ".aim": "scanco",
+    ".isq": "scanco",
+    ".dcm": "dicom",
 }
 
 _ADVICE = {
@@ -35,9 +38,6 @@ _ADVICE = {
     ".zraw": "give its header (.mhd) instead",
     ".img": "give a .nii file instead",
     ".hdr": "convert it to .nii",
-    ".dcm": "convert it to .nrrd, .mha or .nii, for instance with SimpleITK",
-    ".aim": "convert it to .mha or .nii",
-    ".isq": "convert it to .mha or .nii",
     ".log": "give the folder of its slices",
     ".gz": "only .nii.gz is read compressed; unpack it",
 }
@@ -47,7 +47,8 @@ def read(path: str | os.PathLike[str], voxel_size_um: float | tuple[float, float
     """Read a scan.
 
     Args:
-        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5) or a folder of TIFF slices.
+        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5 .aim .isq .dcm) or a folder of TIFF or DICOM
+            slices.
         voxel_size_um: edge of a voxel [um], one number or one for each of (z, y, x). Needed where the file does not
             say; where it does, this one is used and the history says so.
 
@@ -90,7 +91,9 @@ def load(path: str | os.PathLike[str]) -> Scan:
     except TypeError:
         raise InputError(f"path: expected the name of a scan, got {shown(repr(path))}") from None
     if path.is_dir():
-        module = "tiff"
+        from microct.io.dicom import is_folder_of_slices
+
+        module = "dicom" if is_folder_of_slices(path) else "tiff"
     else:
         ending = next((e for e in (".nii.gz", path.suffix.lower()) if path.name.lower().endswith(e)), "")
         if ending not in READERS:

@@ -79,8 +79,9 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
     Args:
         volume: the scan, mask or bone fraction.
         mask: the region to measure, of the same shape, nonzero inside; None for everywhere.
-        threshold: None where the volume is binary (at most two values; bone > 0), "half" where its values are bone
-            fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the least value that is bone.
+        threshold: None where the volume is binary (at most two values; bone > 0) or says that it is a fraction, "half"
+            where its values are bone fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the
+            least value that is bone.
 
     Raises:
         InputError: not a `Volume`; grey values without a threshold; a mask that is empty or of another shape.
@@ -92,6 +93,8 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
         )
     values, source = volume.values, volume.provenance.source
     fraction = None
+    if threshold is None and volume.kind == "fraction" and values.dtype == np.uint8:
+        threshold = "half"
     if threshold is None:
         bone, words = _binary(values, source), "binary, bone > 0"
     elif isinstance(threshold, str):

@@ -51,10 +51,10 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
     rows = _mean_and_spread("Tb.Th", bone[specimen.bone_in_region], edge, convention, specimen, _NO_BONE)
     rows += _mean_and_spread("Tb.Sp", marrow[specimen.marrow_in_region], edge, convention, specimen, "no marrow")
     axes = thickness.mid_axes(squared, local)
-    return [*rows, _number(axes, specimen, convention)]
+    return [*rows, *_number(axes, specimen, convention)]
 
 
-_SYMBOLS = ("Tb.Th", "Tb.Th.SD", "Tb.Sp", "Tb.Sp.SD", "Tb.N")
+_SYMBOLS = ("Tb.Th", "Tb.Th.SD", "Tb.Th.Max", "Tb.Sp", "Tb.Sp.SD", "Tb.Sp.Max", "Tb.N", "Tb.1/N.SD")
 
 
 def _diameters(phase: np.ndarray, convention: str) -> np.ndarray:
@@ -76,7 +76,8 @@ def _mean_and_spread(
     bounded = specimen.bone.any() and not specimen.bone.all()
     if not len(diameters) or not bounded:
         reason = missing if not len(diameters) else _NO_MARROW if symbol == "Tb.Th" else "no bone: marrow has no bound"
-        return [Row(name, math.nan, convention=convention, note=reason) for name in (symbol, f"{symbol}.SD")]
+        names = (symbol, f"{symbol}.SD", f"{symbol}.Max")
+        return [Row(name, math.nan, convention=convention, note=reason) for name in names]
     mean = float(diameters.mean())
     note = ""
     if mean < FEWEST_VOXELS:
@@ -84,18 +85,45 @@ def _mean_and_spread(
     return [
         Row(symbol, mean * edge, convention=convention, note=note),
         Row(f"{symbol}.SD", float(diameters.std()) * edge, convention=convention),
+        Row(f"{symbol}.Max", float(diameters.max()) * edge, convention=convention),
     ]
 
 
-def _number(axes: np.ndarray, specimen: Specimen, convention: str) -> Row:
-    """Tb.N: 1 / mean spacing of the mid-axes, which is the mean local thickness of what lies between them."""
+def _number(axes: np.ndarray, specimen: Specimen, convention: str) -> list[Row]:
+    """Tb.N: 1 / mean spacing of the mid-axes, which is the mean local thickness of what lies between them; its SD."""
     if not specimen.bone.any():
-        return Row("Tb.N", 0.0, convention=convention, note=_NO_BONE)
+        return _number_rows(0.0, math.nan, convention, _NO_BONE)
     if not axes.any():
-        return Row("Tb.N", math.nan, convention=convention, note=_NO_MARROW)
+        return _number_rows(math.nan, math.nan, convention, _NO_MARROW)
     between = ~axes if specimen.region is None else ~axes & specimen.region
     spacings = thickness.local_squared_radius(~axes)[between]
     if not len(spacings):
-        return Row("Tb.N", math.nan, convention=convention, note="nothing lies between the mid-axes")
-    mean = float(np.mean(2.0 * np.sqrt(spacings, dtype=np.float64)))
-    return Row("Tb.N", 1.0 / (mean * specimen.voxel_edge), convention=convention)
+        return _number_rows(math.nan, math.nan, convention, "nothing lies between the mid-axes")
+    diameters = 2.0 * np.sqrt(spacings, dtype=np.float64)
+    edge = specimen.voxel_edge
+    return _number_rows(1.0 / (float(diameters.mean()) * edge), float(diameters.std()) * edge, convention, "")
+
+
+def _number_rows(number: float, spread: float, convention: str, note: str) -> list[Row]:
+    return [
+        Row("Tb.N", number, convention=convention, note=note),
+        Row("Tb.1/N.SD", spread, convention=convention, note=note),
+    ]
+
+
+def thickness_maps(specimen: Specimen, convention: str = "exact") -> dict[str, np.ndarray]:
+    """Local thickness of bone ("Tb.Th") and of marrow ("Tb.Sp") at every voxel.
+
+    Args:
+        specimen: cubic voxels, with bone and marrow.
+        convention: one of `CONVENTIONS`.
+
+    Returns:
+        (nz, ny, nx) float32 each, 0 outside the phase and where a phase fills the whole volume [mm].
+    """
+    check_convention(convention)
+    maps = {}
+    for symbol, phase in (("Tb.Th", specimen.bone), ("Tb.Sp", ~specimen.bone)):
+        local = _diameters(phase, convention) if not phase.all() else np.zeros(phase.shape)
+        maps[symbol] = (local * specimen.voxel_edge).astype(np.float32)
+    return maps

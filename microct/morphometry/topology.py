@@ -1,10 +1,10 @@
-"""Euler, Conn.D, N.Comp, Is.V: how the bone hangs together."""
+"""Euler, Conn.D, N.Comp, Is.V, Betti numbers: how the bone hangs together."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from microct.kernels import components
+from microct.kernels import components, stencil
 from microct.kernels.topology import euler_characteristic
 from microct.morphometry.specimen import Specimen
 from microct.table import Row
@@ -27,3 +27,12 @@ def topology_rows(specimen: Specimen) -> list[Row]:
         note = "more pieces or hollows than connections" if euler > 1 else ""
         density = Row("Conn.D", (1.0 - euler) / total, note=note)
     return [Row("Euler", euler), density, Row("N.Comp", float(pieces)), Row("Is.V", specimen.volume_of(islands))]
+
+
+def betti_rows(specimen: Specimen) -> list[Row]:
+    """Pieces, tunnels and hollows of the bone of the region, taken as a whole body that ends at the region's rim."""
+    body = np.pad(specimen.bone_in_region, 1)
+    pieces = components.count(body)
+    hollows = components.count(~body, 6) - 1  # one piece of marrow is the outside
+    euler = round(euler_characteristic(stencil.configuration_histogram(body)))
+    return [Row("B0", float(pieces)), Row("B1", float(pieces + hollows - euler)), Row("B2", float(hollows))]

@@ -13,20 +13,33 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from microct.signalling.constants import refuse_impossible
 from microct.signalling.demand import in_compartment
+from microct.signalling.drugs.pharmacy import DrugParameters
+from microct.signalling.drugs.schedule import Treatment, doses_per_day
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import STEPS_PER_YEAR, LifeCourse, Report, advance
+from microct.signalling.integration import (
+    STEPS_PER_YEAR,
+    Body,
+    LifeCourse,
+    ModelParameters,
+    Report,
+    advance,
+    healthy_body,
+)
 from microct.signalling.knock_outs import knocked_out
 from microct.signalling.marrow import fat_percent, fat_target
 from microct.signalling.parameters import CellParameters, checked
 from microct.signalling.patient import Patient
-from microct.signalling.state import CellState, healthy_state
+from microct.signalling.tissue import TissueParameters
 from microct.status import StudyError
 
 Series = NDArray[np.float64]
 
 RUN_IN_YR = 10  # the shortest time that the cells have to settle before the study, and before a menopause in the past
 LONGEST_YR = 200.0
+#: Symbols of `CellCourse.readouts`, and their names in `tissue.Readouts`.
+READOUTS = {"CTX": "ctx", "P1NP": "p1np", "LS.BMD": "spine_bmd", "TH.BMD": "hip_bmd", "TMD": "mineral"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,12 @@ class CellCourse:
         wall_thickness_um: thickness that a BMU refills.
         signals: by symbol of `microct.quantities.QUANTITIES`: E2, RANKL, OPG, Scl, IL-17, TNF-a, IL-6, Oc, Ob, Ot
             (fold of health) and M.Fat (%).
+        modeling_um_per_yr: bone formed on quiescent surface, without resorption before it; 0 without a drug.
         cells: by name, folds of health: every population of `CellState` and every signal of `rates.Signals`.
         healthy: activation frequency [1/yr], erosion depth and wall thickness [um] of healthy bone.
+        readouts: by symbol: CTX, P1NP (markers), LS.BMD, TH.BMD (density of spine and hip), TMD (mineral of
+            trabecular bone); folds of the healthy young, of a piece of bone without voxels (`tissue`).
+        drugs: amounts by name, ``drug.amount``, in the units of the drug's file; 0 where it is not given.
     """
 
     times_yr: Series
@@ -51,6 +68,9 @@ class CellCourse:
     signals: dict[str, Series]
     cells: dict[str, Series] = field(default_factory=dict)
     healthy: tuple[float, float, float] = (math.nan, math.nan, math.nan)
+    modeling_um_per_yr: Series = field(default_factory=lambda: np.zeros(0))
+    readouts: dict[str, Series] = field(default_factory=dict)
+    drugs: dict[str, Series] = field(default_factory=dict)
 
     @property
     def bone_balance_um(self) -> Series:
@@ -68,7 +88,7 @@ class CellCourse:
 
     @property
     def formation_rate(self) -> Series:
-        """Bone formed for each bone surface, fold of health: activation frequency x wall thickness."""
+        """Bone formed by BMUs for each bone surface, fold of health: activation frequency x wall thickness."""
         return self.activation_frequency_per_yr * self.wall_thickness_um / (self.healthy[0] * self.healthy[2])
 
 
@@ -78,6 +98,9 @@ def course(
     parameters: CellParameters | None = None,
     knock_out: Sequence[str] = (),
     compartment: str = "trabecular",
+    treatments: Sequence[Treatment] = (),
+    drugs: DrugParameters | None = None,
+    tissue: TissueParameters | None = None,
 ) -> CellCourse:
     """The cells of a patient at times of the study.
 
@@ -91,26 +114,53 @@ def course(
         parameters: constants of the model; the defaults if None.
         knock_out: mechanisms held at their healthy level, of `microct.signalling.knock_outs.KNOCK_OUTS`.
         compartment: "trabecular" or "cortical" (no B-cell share, osteonal BMUs).
+        treatments: drugs and when they are given; none, or all of dose 0, is the untreated woman to the last bit.
+        drugs: constants of the drugs; the defaults if None.
+        tissue: constants of the bone without voxels; the defaults if None.
 
     Raises:
         StudyError: times that do not ascend from 0, an unknown name, a constant outside its range.
     """
     times = _checked_times(times_yr)
-    p = CellParameters() if parameters is None else parameters
-    if not patient.ageing:
-        p = dataclasses.replace(p, ageing_response=0.0)
-    p = in_compartment(checked(knocked_out(p, knock_out)), compartment)
+    p = prepared(patient, parameters, knock_out, compartment, drugs, tissue)
     place = times * STEPS_PER_YEAR
     below = np.floor(place).astype(np.int64)
     last_step = int(below[-1]) + 1 if times.size else 0
-    whole = _reported_from_start(patient, p, last_step)
+    whole = _reported_from_start(patient, p, tuple(treatments), last_step)
     weight = place - below
 
     def sampled(series: Series) -> Series:
         here = series[below]
         return here + weight * (series[below + 1] - here)
 
-    return _as_course(times, jax.tree.map(sampled, whole), p)
+    return _as_course(times, jax.tree.map(sampled, whole), p.cells)
+
+
+def prepared(
+    patient: Patient,
+    parameters: CellParameters | None = None,
+    knock_out: Sequence[str] = (),
+    compartment: str = "trabecular",
+    drugs: DrugParameters | None = None,
+    tissue: TissueParameters | None = None,
+) -> ModelParameters:
+    """The constants as they hold for a patient, once it is certain that nothing turns negative with them."""
+    p = CellParameters() if parameters is None else parameters
+    if not patient.ageing:
+        p = dataclasses.replace(p, ageing_response=0.0)
+    remedies = DrugParameters() if drugs is None else drugs
+    bone = TissueParameters() if tissue is None else tissue
+    for family in (remedies, bone):
+        refuse_impossible(family)
+    return ModelParameters(in_compartment(checked(knocked_out(p, knock_out)), compartment), remedies, bone)
+
+
+def run_in_years(patient: Patient, young_age_yr: float) -> int:
+    """Whole years before the study at which the cells begin, so that at its start they fit the woman's age."""
+    past = [RUN_IN_YR, patient.age_at_start_yr - young_age_yr]
+    if patient.menopause != "none":
+        past.append(RUN_IN_YR - patient.menopause_after_start_yr)
+    return math.ceil(max(past))
 
 
 def _checked_times(times_yr: ArrayLike) -> Series:
@@ -126,12 +176,13 @@ def _checked_times(times_yr: ArrayLike) -> Series:
     return times
 
 
-def _reported_from_start(patient: Patient, p: CellParameters, last_step: int) -> Report:
+def _reported_from_start(
+    patient: Patient, p: ModelParameters, treatments: Sequence[Treatment], last_step: int
+) -> Report:
     """Every step from the start of the study to ``last_step`` at least, as float64 arrays on the host."""
-    past = [RUN_IN_YR, patient.age_at_start_yr - p.fat_young_age_yr]
-    if patient.menopause != "none":
-        past.append(RUN_IN_YR - patient.menopause_after_start_yr)
-    run_in_yr = math.ceil(max(past))
+    run_in_yr = run_in_years(patient, p.cells.fat_young_age_yr)
+    years = range(-run_in_yr, last_step // STEPS_PER_YEAR + 1)
+    doses = doses_per_day(treatments, -run_in_yr, len(years), STEPS_PER_YEAR)
     blocks: list[Any] = []
     # The cells are a few scalars: the processor follows them faster than a device would be asked to.
     with jax.enable_x64(True), jax.default_device(_processor()):
@@ -141,18 +192,20 @@ def _reported_from_start(patient: Patient, p: CellParameters, last_step: int) ->
             estrogen_course=jnp.asarray(COURSES.index(patient.menopause), jnp.int64),
         )
         constants = jax.tree.map(lambda value: jnp.asarray(value, jnp.float64), p)
-        cells = _young_cells(patient.age_at_start_yr - run_in_yr, constants)
-        for year in range(-run_in_yr, last_step // STEPS_PER_YEAR + 1):
-            cells, report = advance(cells, jnp.asarray(year, jnp.int64), life, constants)
+        body = young_body(patient.age_at_start_yr - run_in_yr, constants)
+        for year, given in zip(years, doses, strict=True):
+            body, report = advance(body, jnp.asarray(year, jnp.int64), life, constants, jnp.asarray(given))
             if year >= 0:
                 blocks.append(jax.tree.map(np.asarray, report))
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)  # type: ignore[no-any-return]
 
 
-def _young_cells(age_yr: float, p: Any) -> CellState:
-    """Healthy cells, with the marrow fat of that age."""
-    fat = fat_target(jnp.zeros_like(p.fat_healthy), jnp.asarray(age_yr, p.fat_healthy.dtype), p) / p.fat_healthy
-    return dataclasses.replace(healthy_state(), marrow_fat=fat)
+def young_body(age_yr: Any, p: ModelParameters) -> Body:
+    """A healthy body without a drug, with the marrow fat of an age [yr]; of the precision of the constants."""
+    body = healthy_body()
+    fat = fat_target(jnp.zeros_like(p.cells.fat_healthy), jnp.asarray(age_yr, jnp.asarray(p.cells.fat_healthy).dtype),
+                     p.cells) / p.cells.fat_healthy  # fmt: skip
+    return dataclasses.replace(body, cells=dataclasses.replace(body.cells, marrow_fat=fat))
 
 
 def _processor() -> jax.Device:
@@ -165,7 +218,7 @@ def _processor() -> jax.Device:
 def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
     cells, told = at.cells, at.signals
     named: dict[str, Any] = {  # Any: inside the scan these were JAX arrays, here they are NumPy's
-        "E2": 1 - at.surroundings.estrogen_deficit,
+        "E2": 1 - at.surroundings.deficit,
         "RANKL": told.rankl,
         "OPG": told.opg,
         "Scl": told.sclerostin,
@@ -185,6 +238,13 @@ def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
         signals=named,
         cells={**_fields(cells), **_fields(told)},
         healthy=(p.activation_frequency_per_yr, p.erosion_depth_um, p.wall_thickness_um),
+        modeling_um_per_yr=np.asarray(at.demand.modeling_um_per_yr),
+        readouts={symbol: np.asarray(getattr(at.readouts, name)) for symbol, name in READOUTS.items()},
+        drugs={
+            f"{drug}.{amount}": series
+            for drug, amounts in _fields(at.drugs).items()
+            for amount, series in _fields(amounts).items()
+        },
     )
 
 

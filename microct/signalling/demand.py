@@ -1,4 +1,4 @@
-"""What the cells ask of the bone: activation frequency, erosion depth, wall thickness, in one compartment."""
+"""What the cells ask of the bone: activation frequency, erosion depth, wall thickness, modeling; by compartment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import jax
 
+from microct.signalling.drugs.effects import Effects
 from microct.signalling.parameters import CellParameters
 from microct.signalling.rates import Signals
 from microct.signalling.spelling import refused
@@ -17,11 +18,15 @@ COMPARTMENTS = ("trabecular", "cortical")
 
 @dataclass(frozen=True)
 class Demand:
-    """The three numbers by which the cells act on bone; each finished BMU leaves wall thickness - erosion depth."""
+    """The numbers by which the cells act on bone; each finished BMU leaves wall thickness - erosion depth.
+
+    ``modeling_um_per_yr`` is bone formed on quiescent surface, without resorption before it: 0 without a drug.
+    """
 
     activation_frequency_per_yr: float
     erosion_depth_um: float
     wall_thickness_um: float
+    modeling_um_per_yr: float = 0.0
 
 
 @jax.tree_util.register_dataclass
@@ -32,6 +37,7 @@ class DemandSeries:
     activation_frequency_per_yr: jax.Array
     erosion_depth_um: jax.Array
     wall_thickness_um: jax.Array
+    modeling_um_per_yr: jax.Array
 
 
 def in_compartment(p: CellParameters, compartment: str) -> CellParameters:
@@ -54,12 +60,14 @@ def in_compartment(p: CellParameters, compartment: str) -> CellParameters:
     )
 
 
-def demand(cells: CellState, s: Signals, p: CellParameters) -> DemandSeries:
+def demand(cells: CellState, s: Signals, drugs: Effects, p: CellParameters) -> DemandSeries:
     """Births follow fusion; depth follows osteoclast life; the wall follows supply, Wnt and life of osteoblasts."""
+    osteoblasts = s.osteogenic_share * s.wnt * s.anabolic * s.osteoblast_life
     return DemandSeries(
-        activation_frequency_per_yr=p.activation_frequency_per_yr * s.fusion * cells.precursors,
+        activation_frequency_per_yr=p.activation_frequency_per_yr * s.births,
         erosion_depth_um=p.erosion_depth_um * s.osteoclast_life**p.erosion_exponent,
-        wall_thickness_um=p.wall_thickness_um * (s.osteogenic_share * s.wnt * s.osteoblast_life) ** p.wall_exponent,
+        wall_thickness_um=p.wall_thickness_um * osteoblasts**p.wall_exponent * (1 + drugs.wall_gain),
+        modeling_um_per_yr=p.modeling_um_per_yr * drugs.modeling_drive * cells.reserve,
     )
 
 

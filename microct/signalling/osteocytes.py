@@ -25,15 +25,14 @@ def osteocyte_rate(cells: CellState, deficit: jax.Array, p: CellParameters) -> j
 
 
 def osteocyte_rankl(cells: CellState, deficit: jax.Array, p: CellParameters) -> jax.Array:
-    """RANKL of osteocytes: from estrogen deficit, from dying neighbors, from empty lacunae (Fujiwara 2016)."""
+    """RANKL of osteocytes: from estrogen deficit, from dying neighbors, from empty lacunae (Fujiwara 2016).
+
+    ``osteocyte_rankl_gene`` of the parameters is what is left of the gene: 1, or less where it is ablated.
+    """
     apoptosis = p.osteocyte_apoptosis_gain * deficit
     vacancy = 1 - cells.osteocytes
-    return (
-        1
-        + p.osteocyte_rankl_gain * deficit
-        + p.osteocyte_rankl_apoptosis * apoptosis
-        + p.osteocyte_rankl_vacancy * vacancy
-    )
+    sent = p.osteocyte_rankl_gain * deficit + p.osteocyte_rankl_apoptosis * apoptosis
+    return p.osteocyte_rankl_gene * (1 + sent + p.osteocyte_rankl_vacancy * vacancy)
 
 
 def sclerostin(deficit: jax.Array, age_yr: jax.Array, p: CellParameters) -> jax.Array:

@@ -26,18 +26,9 @@ class CellState:
     coupling: jax.Array  # coupling factors released by resorption
     preosteoblasts: jax.Array
     osteoblasts: jax.Array  # active osteoblasts
+    reserve: jax.Array  # lining and progenitor cells that can form bone on quiescent surface
 
 
 def healthy_state() -> CellState:
     """The healthy young: every population 1."""
     return CellState(**{name: jnp.ones(()) for name in CellState.__dataclass_fields__})
-
-
-def pack(cells: CellState) -> jax.Array:
-    """The populations as one array along a new first axis."""
-    return jnp.stack(jax.tree.leaves(cells))
-
-
-def unpacked(packed: jax.Array) -> CellState:
-    """The populations from `pack`."""
-    return CellState(**{name: packed[place] for place, name in enumerate(CellState.__dataclass_fields__)})

@@ -13,16 +13,19 @@ from functools import cache
 import numpy as np
 
 from microct.signalling.cell_course import CellCourse, course
+from microct.signalling.constants import records
+from microct.signalling.drugs.pharmacy import drug_table
 from microct.signalling.knock_outs import KNOCK_OUTS
 from microct.signalling.parameters import parameter_table
 from microct.signalling.patient import Patient
+from microct.signalling.tissue import TissueParameters
 
 # The woman of the tables: final period at 51 years of age, ten years into the study.
 WOMAN = Patient("natural", age_at_start_yr=41.0, menopause_after_start_yr=10.0)
 YEARS = (-2.0, 0.0, 1.0, 2.0, 5.0, 13.0, 20.0)
 KNOCK_OUT_YEARS = (2.0, 13.0)
 LOSS_YEARS = (2.0, 5.0, 10.0, 13.0, 20.0)
-SURFACE_PER_MM = 16.0  # BS/BV of human trabecular bone
+SURFACE_PER_MM = TissueParameters().trabecular_surface_per_mm
 CAVITY_OPEN_YR = (40 / 2 + 30 + 120 / 2) / 365.25  # how long a cavity stands open, half of it while it changes
 
 
@@ -49,9 +52,9 @@ TARGETS = (
     Target("B.Ba", 5.0, -5.7, -3.0, "between the early -5.7 and the late -3"),
     Target("B.Ba", 13.0, -5.0, -3.0, "late closure"),
     Target("B.Ba", 20.0, -5.0, -3.0, "late closure"),
-    Target("resorption", 1.0, 1.79, 1.97, "markers +79 to 97 %, Garnero 1996 (unverified)"),
-    Target("resorption", 2.0, 1.33 * 0.75, 1.33 * 1.25, "urinary NTX +33 %, SWAN, +-25 %"),
-    Target("formation", 1.0, 1.37, 1.52, "markers +37 to 52 %, Garnero 1996 (unverified)"),
+    Target("CTX", 1.0, 1.79, 1.97, "markers +79 to 97 %, Garnero 1996 (unverified)"),
+    Target("CTX", 2.0, 1.33 * 0.75, 1.33 * 1.25, "urinary NTX +33 %, SWAN, +-25 %"),
+    Target("P1NP", 1.0, 1.37, 1.52, "markers +37 to 52 %, Garnero 1996 (unverified)"),
     Target("Ob", 2.0, 1.37, 1.52, "markers +37 to 52 %, Garnero 1996 (unverified)"),
     Target("RANKL", 1.0, 2.0, 3.0, "x2 to 3, Eghbali-Fatourechi 2003"),
     Target("IL-17", 13.0, 1.48 * 0.75, 1.48 * 1.25, "1.48, OP against non-OP, +-25 %"),
@@ -78,6 +81,7 @@ def readouts(at: CellCourse) -> dict[str, np.ndarray]:
         "B.Ba": at.bone_balance_um,
         "resorption": at.resorption_rate,
         "formation": at.formation_rate,
+        **at.readouts,
         **at.signals,
     }
 
@@ -85,7 +89,7 @@ def readouts(at: CellCourse) -> dict[str, np.ndarray]:
 def course_lines() -> Iterator[str]:
     """The course of a natural menopause."""
     columns = ("E2", "RANKL", "OPG", "IL-17", "TNF-a", "IL-6", "Scl", "M.Fat", "Ot", "Oc", "Ob", "Ac.f", "Ac.f fold",
-               "E.De", "W.Th", "B.Ba", "resorption", "formation")  # fmt: skip
+               "E.De", "W.Th", "B.Ba", "CTX", "P1NP", "LS.BMD", "TH.BMD")  # fmt: skip
     values = readouts(natural_menopause())
     yield from _heading(("year", *columns))
     for place, year in enumerate(YEARS):
@@ -170,7 +174,7 @@ def loss_rate(at: CellCourse) -> np.ndarray:
 def constant_lines() -> Iterator[str]:
     """Every constant: value, unit, source, whether the source was seen, whether the value is fitted."""
     yield from _heading(("constant", "value", "unit", "meaning", "source", "verified", "fitted"))
-    for one in parameter_table():
+    for one in (*parameter_table(), *drug_table(), *records(TissueParameters(), "tissue.")):
         standing = ("yes" if one.verified else "no", "fitted" if one.fitted else "")
         yield _row((f"`{one.name}`", f"{one.value:.6g}", one.unit, one.meaning, one.source, *standing))
 

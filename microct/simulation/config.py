@@ -1,18 +1,19 @@
 """The study: what the user wrote, typed, checked and written back without loss.
 
-A study is a TOML file of five sections. Every setting carries its unit, allowed range, usual range, meaning and
-source; docs/study-file.md is made from them. Imports nothing but the standard library.
+A study is a TOML file of five sections, and one table for each drug. Every setting carries its unit, allowed range,
+usual range, meaning and source; docs/study-file.md is made from them. Imports nothing but the standard library.
 """
 
 from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from microct.simulation.drug_settings import Drug, drugs_of
 from microct.simulation.settings import (
     UNVERIFIED,
     Rule,
@@ -223,6 +224,7 @@ class Study:
 
     Attributes:
         scan, time, patient, remodeling, report: the five sections of the file.
+        drug: the drugs that are given, one table [[drug]] each.
 
     Raises:
         StudyError: an unknown section or key, a wrong type, a value out of its range.
@@ -244,8 +246,10 @@ class Study:
     patient: Patient = field(default_factory=Patient)
     remodeling: Remodeling = field(default_factory=Remodeling)
     report: Report = field(default_factory=Report)
+    drug: tuple[Drug, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "drug", drugs_of(self.drug))
         step, resorption = self.time.step_days, self.remodeling.resorption_days
         if step > resorption:
             raise StudyError(
@@ -292,24 +296,35 @@ class Study:
         for name in values:
             if name not in sections:
                 raise StudyError(_unknown_section(str(name)))
-        return cls(**{name: sections[name].from_dict(value) for name, value in values.items()})  # type: ignore[arg-type]
+        made: dict[str, Any] = {
+            name: drugs_of(value) if name == Drug.section else sections[name].from_dict(value)  # type: ignore[arg-type]
+            for name, value in values.items()
+        }
+        return cls(**made)
 
-    def with_values(self, **sections: Mapping[str, object]) -> Study:
-        """This study with other values, one mapping for each section: ``study.with_values(time={"years": 5})``."""
+    def with_values(self, **sections: Mapping[str, object] | Sequence[Mapping[str, object]]) -> Study:
+        """This study with other values, one mapping for each section: ``study.with_values(time={"years": 5})``.
+
+        ``drug`` takes the whole list of drugs: ``study.with_values(drug=[{"name": "denosumab", "start_years": 5}])``.
+        """
         changed: dict[str, Any] = {}
         for name, values in sections.items():
             if name not in _sections():
                 raise StudyError(_unknown_section(name))
+            if name == Drug.section:
+                changed[name] = drugs_of(values)
+                continue
+            assert isinstance(values, Mapping)
             _sections()[name].from_dict(values)  # refuses unknown keys with the nearest known one
             changed[name] = replace(getattr(self, name), **values)
         return replace(self, **changed)
 
-    def to_dict(self) -> dict[str, dict[str, object]]:
-        """Nested dicts of plain values; what was left out (None) is left out."""
-        return {
-            name: {key: plain(getattr(section, key)) for key in section.names() if getattr(section, key) is not None}
-            for name, section in ((item.name, getattr(self, item.name)) for item in fields(self))
-        }
+    def to_dict(self) -> dict[str, Any]:
+        """Nested dicts of plain values, a list of them for the drugs; what was left out (None) is left out."""
+        values: dict[str, Any] = {name: getattr(self, name).written() for name in _single_sections()}
+        if self.drug:
+            values[Drug.section] = [one.written() for one in self.drug]
+        return values
 
     def to_toml(self, comments: bool = False) -> str:
         """The study as TOML; `from_toml` gives the same study back, to the last bit.
@@ -319,7 +334,7 @@ class Study:
         """
         lines: list[str] = []
         values = self.to_dict()
-        for name, section in _sections().items():
+        for name, section in _single_sections().items():
             lines.append(f"[{name}]" + (f"  # {_first_line(section)}" if comments else ""))
             for item in fields(section):
                 rule = rule_of(item)
@@ -330,6 +345,8 @@ class Study:
                 if comments or present:
                     lines.append(text)
             lines.append("")
+        for drug in values.get(Drug.section, []):
+            lines += [f"[[{Drug.section}]]", *(f"{key} = {toml_value(value)}" for key, value in drug.items()), ""]
         return "\n".join(lines)
 
     @classmethod
@@ -347,6 +364,11 @@ class Study:
 
 
 def _sections() -> dict[str, type[Section]]:
+    return {**_single_sections(), Drug.section: Drug}
+
+
+def _single_sections() -> dict[str, type[Section]]:
+    """Those that a study has once."""
     return {kind.section: kind for kind in (Scan, Time, Patient, Remodeling, Report)}
 
 

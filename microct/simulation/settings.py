@@ -188,6 +188,10 @@ class Section:
                 raise StudyError(f'unknown key "{key}" in [{cls.section}]; {hint}')
         return cls(**values)
 
+    def written(self) -> dict[str, object]:
+        """Plain values by name; what was left out (None) is left out."""
+        return {key: plain(getattr(self, key)) for key in self.names() if getattr(self, key) is not None}
+
 
 def rule_of(item: Field[Any]) -> Rule:
     """The rule that a field carries."""

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 
 YEAR = 365.25
-N_STATES = 13
+N_STATES = 13  # the reserve and the bone without voxels move only under drugs, or follow
 
 
 def estradiol(kind: str, y: float) -> float:
@@ -33,21 +33,20 @@ def algebra(x: np.ndarray, e: float, age: float, ageing: bool) -> dict[str, floa
     tnf = 0.5 * th / tr + 0.5 * m
     il6 = 0.4 * n + 0.3 * m + 0.3 * il17
     pth = 1 + 0.010 * late
-    scl = (1 + 0.5 * d) * (1 + 0.006 * late)
+    scl = (1 + 0.5 * d) * (1 + 0.0205 * late)
     ocy = x[5]
     apoptosis = 1 + 3 * d
-    r_o = 1 + 0.8652284798014123 * d + 0.08 * (apoptosis - 1) + 0.6 * (1 - ocy)
-    r_m = (1 + 1.9363829632731697 * d) * (1 + 0.2 * (il17 - 1) + 0.2 * (tnf - 1) + 0.1 * (il6 - 1) + 0.4 * (pth - 1))
+    r_o = 1 + 1.125 * d + 0.08 * (apoptosis - 1) + 0.6 * (1 - ocy)
+    r_m = (1 + 2.462 * d) * (1 + 0.2 * (il17 - 1) + 0.2 * (tnf - 1) + 0.1 * (il6 - 1) + 0.4 * (pth - 1))
     r_b = bl * (1 + d)
-    r = 0.55 * r_o + 0.30 * r_m + 0.15 * r_b
+    r = np.exp(0.55 * np.log(r_o) + 0.30 * np.log(r_m) + 0.15 * np.log(r_b))
     opg = 0.6 * (1 - 0.25 * d) + 0.4 * (1 - 0.2 * d) * bl**0.3
     u = r * 5 / (1 + 4 * opg)
-    un = u**0.36303870126243837
-    f = un * (1 + 1.1036385963946151) / (un + 1.1036385963946151)
-    life_c = min(1.0, 0.35 + 0.65 * u) / (1 - 0.30606040200800605 * d * q)
+    f = u * 1.3 / (u + 0.3)
+    life_c = min(1.0, 0.35 + 0.65 * u) / (1 - 0.375 * max(0.0, q - e))
     s = (1 - fat) / 0.65
-    wnt = scl**-0.35 / (1 + 0.05 * (tnf - 1))
-    life_b = 1 / (1 + 0.4560850378047065 * d + 0.08 * (tnf - 1))
+    wnt = scl**-0.352 / (1 + 0.05 * (tnf - 1))
+    life_b = 1 / (1 + 0.34 * d + 0.08 * (tnf - 1))
     return {
         "d": d, "il17": il17, "tnf": tnf, "il6": il6, "scl": scl, "r_o": r_o, "r": r, "opg": opg, "f": f,
         "life_c": life_c, "s": s, "wnt": wnt, "life_b": life_b, "apoptosis": apoptosis,
@@ -60,27 +59,22 @@ def slope(x: np.ndarray, e: float, age: float, ageing: bool) -> np.ndarray:
     a = algebra(x, e, age, ageing)
     d = a["d"]
     kd, dp = 0.008943282344669387, 0.0005723445948929931
-    drive = (
-        1
-        + 0.4783005960731261 * (a["r"] / a["opg"] - 1)
-        + 0.07357588830673947 * (a["tnf"] - 1)
-        + 0.1516326650285237 * (a["il17"] - 1)
-        + 0.07278367920402827 * (a["il6"] - 1)
-    )
-    fat_wanted = 0.29 + 0.0035 * (age - 28) + 0.20 * d if ageing else 0.35 + 0.20 * d
+    inflammation = 0.0697 * (a["tnf"] - 1) + 0.141 * (a["il17"] - 1) + 0.0715 * (a["il6"] - 1)
+    drive = (a["r"] / a["opg"]) ** 0.6132 * (1 + inflammation)
+    fat_wanted = 0.29 + 0.00361 * (age - 28) + 0.20 * d if ageing else 0.35 + 0.20 * d
     death = 0.008 * (a["apoptosis"] if ageing else a["apoptosis"] - 1)
     return np.array(
         [
-            (1 + 0.9 * d - th) / 60,
+            (1 + 0.58 * d - th) / 60,
             (1 - 0.4 * d - tr) / 60,
             (1 + 0.5 * d + 0.2 * (a["tnf"] - 1) - m) / 60,
             (1 + 0.6 * d - n) / 60,
             (1 + 0.6 * (a["r_o"] - 1) - bl) / 60,
             (0.1 * (1 - ocy) - death * ocy) / YEAR,
             (fat_wanted - fat) / (3 * YEAR),
-            (kd + dp) * drive - kd * a["f"] * p - dp * p,
+            (kd + dp) * drive - kd * a["f"] * p - dp * p**2.3,
             (a["f"] * p - c / a["life_c"]) / 12.5,
-            (e - q) / (6 * YEAR),
+            (e - q) / (4.47 * YEAR),
             (c - xf) / 30,
             (a["s"] ** 0.2580094505484866 * a["wnt"] * xf - bp) / 25,
             (bp - b / a["life_b"]) / 60,
@@ -94,7 +88,7 @@ def cell_course(
     """Demand, signals and populations at times of the study [yr], by symbol."""
     begin = -max(10, int(np.ceil(age_at_start - 28)), int(np.ceil(10 - menopause)) if kind != "none" else 0)
     x = np.ones(N_STATES)
-    x[6] = 0.29 + 0.0035 * (age_at_start + begin - 28) if ageing else 0.35
+    x[6] = 0.29 + 0.00361 * (age_at_start + begin - 28) if ageing else 0.35
 
     def right(t: float, x: np.ndarray) -> np.ndarray:
         return slope(x, estradiol(kind, t / YEAR - menopause), age_at_start + t / YEAR, ageing)
@@ -118,7 +112,7 @@ def cell_course(
             {
                 "Ac.f": 0.13 * a["f"] * x[7],
                 "E.De": 48.0 * a["life_c"] ** 0.46003283601000133,
-                "W.Th": 48.0 * (a["s"] * a["wnt"] * a["life_b"]) ** 0.06,
+                "W.Th": 48.0 * (a["s"] * a["wnt"] * a["life_b"]) ** 0.07,
                 "E2": 1 - a["d"],
                 "RANKL": a["r"],
                 "OPG": a["opg"],

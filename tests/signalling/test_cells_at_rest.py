@@ -10,14 +10,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microct.signalling import CellParameters, Patient, course, healthy_demand, parameter_table
+from microct.signalling.drugs import DRUGS
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import LifeCourse, Report, advance
+from microct.signalling.integration import (
+    STEPS_PER_YEAR,
+    LifeCourse,
+    ModelParameters,
+    Report,
+    advance,
+    healthy_body,
+    slope,
+)
 from microct.signalling.parameters import checked
 from microct.signalling.rates import Surroundings, rates
 from microct.signalling.state import CellState, healthy_state
 from microct.status import StudyError
 
 YEARS = np.linspace(0.0, 30.0, 61)
+NOTHING = jnp.zeros((STEPS_PER_YEAR, len(DRUGS)))
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -47,18 +57,30 @@ def test_thirty_healthy_years_move_nothing_by_a_bit():
         (at.wall_thickness_um, healthy.wall_thickness_um),
     ):
         assert np.array_equal(series, np.full(YEARS.size, still))
-    for name, series in at.cells.items():
+    for name, series in {**at.cells, **at.readouts}.items():
         assert np.array_equal(series, np.ones(YEARS.size)), name
+    for name, series in {**at.drugs, "modeling": at.modeling_um_per_yr}.items():
+        assert np.array_equal(series, np.zeros(YEARS.size)), name
     assert at.bone_balance_um.max() == at.bone_balance_um.min() == 0.0
 
 
+@pytest.mark.parametrize("double", [False, True])
+def test_every_rate_of_the_whole_body_is_exactly_zero_in_health(double):
+    with jax.enable_x64(double):
+        p = ModelParameters(cells=dataclasses.replace(CellParameters(), ageing_response=0.0))
+        life = LifeCourse(50.0, 0.0, COURSES.index("none"))
+        moved = slope(healthy_body(), jnp.asarray(21.3), jnp.zeros(len(DRUGS)), life, p)
+        for path, rate in jax.tree_util.tree_leaves_with_path(moved):
+            assert rate == 0.0, path
+
+
 def test_single_precision_does_not_drift_either():
-    p = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), CellParameters())
-    p = dataclasses.replace(p, ageing_response=jnp.zeros((), jnp.float32))
-    cells, life = healthy_state(), LifeCourse(50.0, 0.0, COURSES.index("none"))
+    p = ModelParameters(cells=dataclasses.replace(CellParameters(), ageing_response=0.0))
+    p = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), p)
+    body, life = healthy_body(), LifeCourse(50.0, 0.0, COURSES.index("none"))
     for year in range(3):
-        cells, _ = advance(cells, jnp.asarray(year), life, p)
-    for name, value in vars(cells).items():
+        body, _ = advance(body, jnp.asarray(year), life, p, NOTHING)
+    for name, value in vars(body.cells).items():
         assert value.dtype == jnp.float32
         assert value == 1.0, name
 
@@ -90,17 +112,17 @@ def test_populations_stay_positive_whatever_the_constants(factors, menopause, ag
     changes |= {name: min(changes[name], 0.5) for name in shares}
     p = checked(dataclasses.replace(usual, **changes))
     life = LifeCourse(jnp.asarray(age), jnp.asarray(0.5), jnp.asarray(COURSES.index(menopause)))
-    cells = healthy_state()
+    body, model = healthy_body(), jax.tree.map(jnp.asarray, ModelParameters(cells=p))
     for year in range(2):
-        cells, report = advance(cells, jnp.asarray(year), life, jax.tree.map(jnp.asarray, p))
+        body, report = advance(body, jnp.asarray(year), life, model, NOTHING)
         _all_positive(report)
 
 
 def _all_positive(report: Report) -> None:
-    for part in (report.cells, report.signals, report.demand):
+    for part in (report.cells, report.tissue, report.signals, report.readouts, report.demand):
         for name, series in vars(part).items():
             assert np.all(np.isfinite(series)), name
-            assert np.min(series) > 0, name
+            assert np.min(series) > 0 or name == "modeling_um_per_yr", name
 
 
 @pytest.mark.parametrize(
@@ -112,7 +134,7 @@ def _all_positive(report: Report) -> None:
         ("fat_time_yr", 0.0, "above 0"),
         ("immune_time_d", 0.2, "at least 2 day"),
         ("estrogen_response", 2.0, "switch"),
-        ("influx_rankl", 1.0, "below 1"),
+        ("osteocyte_rankl_gene", 0.0, "above 0"),
         ("il6_from_macrophages", 0.7, "at most 1"),
     ],
 )

@@ -8,34 +8,8 @@ from microct.quantities import QUANTITIES
 from microct.signalling import Patient, course
 from microct.signalling.tables import TARGETS, WOMAN, natural_menopause, reached
 
-# Quantities by years since the final period, of the calibration that this model took over; what has been mended since
-# (erosion depth, wall thickness, and the osteoclast and osteoblast numbers that osteoclast life leads to) is not here.
-PUBLISHED_YEARS = (-2, 0, 1, 2, 5, 13)
-PUBLISHED = {
-    "E2": (0.98, 0.66, 0.42, 0.34, 0.32, 0.23),
-    "RANKL": (1.04, 1.59, 2.10, 2.30, 2.37, 2.66),
-    "OPG": (1.00, 0.94, 0.90, 0.89, 0.89, 0.87),
-    "IL-17": (1.01, 1.34, 1.69, 1.84, 1.88, 2.04),
-    "TNF-a": (1.01, 1.31, 1.66, 1.81, 1.86, 2.02),
-    "IL-6": (1.01, 1.23, 1.46, 1.55, 1.58, 1.67),
-    "Scl": (1.03, 1.21, 1.34, 1.39, 1.43, 1.54),
-    "M.Fat": (36, 38, 40, 43, 49, 56),
-    "Ac.f": (1.02, 1.35, 1.76, 1.98, 2.06, 2.28),
-}
-# Our cells start at 28 years of age instead of 45, so that osteocytes are fewer from the outset: 1 to 4 % more RANKL.
-TOLERANCE = {"M.Fat": 0.03, "Ac.f": 0.02, "RANKL": 0.025}
-
-
-@pytest.mark.parametrize("symbol", PUBLISHED)
-def test_a_natural_menopause_follows_the_calibrated_course(menopause, symbol):
-    births = menopause.activation_frequency_per_yr / 0.13
-    assert (births if symbol == "Ac.f" else menopause.signals[symbol]) == pytest.approx(
-        PUBLISHED[symbol], rel=TOLERANCE.get(symbol, 0.01), abs=0.006
-    )
-
-
 # Missed, and documented so in docs/science-cells.md; a mending moves the entry out of this list.
-MISSED = {("resorption", 2.0), ("formation", 1.0), ("IL-17", 13.0), ("Scl", 20.0), ("W.Th per yr", 20.0)}
+MISSED = {("CTX", 2.0), ("P1NP", 1.0)}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +25,7 @@ def test_sizes_are_within_their_bands(ours, place, target):
 
 @pytest.fixture(scope="module")
 def menopause():
-    return natural_menopause(PUBLISHED_YEARS)
+    return natural_menopause((-2.0, 2.0, 13.0))
 
 
 LIVES = {

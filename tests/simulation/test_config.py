@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from microct.simulation.config import Scan, Study, Time
+from microct.simulation.drug_settings import DRUG_NAMES
 from microct.status import StudyError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +26,20 @@ def test_defaults_are_a_ten_year_natural_menopause() -> None:
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:
     return st.floats(low, high, allow_nan=False)
+
+
+@st.composite
+def drugs(draw: st.DrawFn) -> dict[str, object]:
+    """What a drug's table may hold."""
+    drug: dict[str, object] = {
+        "name": draw(st.sampled_from(DRUG_NAMES)),
+        "start_years": draw(numbers(-60, 50)),
+        "dose": draw(numbers(0, 20)),
+        "holidays": [[1, draw(numbers(1, 9))]] * draw(st.integers(0, 2)),
+    }
+    if draw(st.booleans()):
+        drug |= {"stop_years": draw(numbers(50, 100)), "interval_days": draw(numbers(1, 7305))}
+    return drug
 
 
 @st.composite
@@ -45,6 +60,7 @@ def studies(draw: st.DrawFn) -> Study:
             "patient": {"knock_out": draw(st.lists(text, max_size=3))},
             "remodeling": {"seed": draw(st.integers(0, 2**32 - 1)), "wall_thickness_um": draw(numbers(0, 300))},
             "report": {"name": draw(text)},
+            "drug": draw(st.lists(drugs(), max_size=3)),
         }
     )
 
@@ -64,6 +80,12 @@ def test_dict_gives_the_same_study_back(study: Study) -> None:
     [
         ("[time]\nyeers = 5", 'unknown key "yeers" in [time]; did you mean "years"?'),
         ("[tme]\nyears = 5", 'unknown section [tme]; did you mean "time"?'),
+        ('[[drug]]\nname = "denosumb"', 'did you mean "denosumab"?'),
+        ("[[drug]]\nstart_years = 1", 'drug.name = "": expected one of "alendronate"'),
+        ('[[drug]]\nname = "hrt"\nstart_years = 5\nstop_years = 4', "drug.stop_years = 4.0: expected at least"),
+        ('[[drug]]\nname = "hrt"\nholidays = [[3]]', "for instance [[5, 7]]"),
+        ('[[drug]]\nname = "hrt"\nstop = 3', 'unknown key "stop" in [drug]; it has name, start_years'),
+        ('drug = "hrt"', 'write [[drug]] on a line of its own'),
         ("years = 5", '"years" stands outside a section; expected it below [time]'),
         ("time = 5", "time = 5: expected a section; write [time] on a line of its own"),
         ("[time]\nyears = -3", "time.years = -3: expected a number from 0 to 100 yr (usual: 5 to 20 yr)"),
@@ -107,8 +129,9 @@ def test_every_number_refuses_what_lies_just_outside_its_range() -> None:
             continue
         low, high = (float(word) for word in row.allowed.split(" from ")[1].removesuffix(row.unit).split(" to "))
         for value in (low - 1e-6 * max(1, abs(low)), high * (1 + 1e-6) + 1e-6, math.nan, math.inf):
+            given = {"name": "hrt"} if row.section == "drug" else {}
             with pytest.raises(StudyError, match=rf"{row.section}\.{row.key} = "):
-                Study.from_dict({row.section: {row.key: value}})
+                Study.from_dict({row.section: {**given, row.key: value}})
 
 
 def test_sections_are_checked_however_they_are_made() -> None:
@@ -169,11 +192,11 @@ def test_study_page_is_current() -> None:
 
 
 def test_every_setting_of_describe_has_meaning_and_defaults_that_hold() -> None:
-    rows = Study.describe()
+    rows = [row for row in Study.describe() if row.section != "drug"]
     assert len(rows) == sum(len(section) for section in Study().with_values(**{}).to_dict().values()) + sum(
         row.default == "" for row in rows
     )
-    assert all(row.meaning for row in rows)
+    assert all(row.meaning for row in Study.describe())
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.name)

@@ -1,0 +1,157 @@
+"""Paint balls on voxels so that each voxel keeps the largest ball that holds it.
+
+Most balls lie almost wholly within a neighbor's ball that is larger. Such a ball paints only the crescent that sticks
+out of it; if that neighbor's ball is cut short in the same way, what it leaves out lies in a larger one again, so
+that nothing is lost (balls are ordered by radius, equal ones by place). The voxels of a crescent are found without
+a search: for a ball of squared radius R and a neighbor one step d away they are the last ones in the order of the
+squared distance from the neighbor, whatever its radius. Balls larger than all of their neighbors are painted whole.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+#: The 26 steps (dz, dy, dx) to neighbors.
+_STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
+
+# Elements of one painting operation: enough to hide NumPy's overhead, few enough for the cache (and for a product of
+# matrices to stay on one core, where it takes the least processor time).
+_BATCH = 1 << 16
+
+# Which crescent: 0, 1, 2 for a neighbor across a face, an edge, a corner; 3: no neighbor is larger.
+_WHOLE = 3
+
+
+def paint(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> np.ndarray:
+    """Largest squared radius over the balls at ``centers`` that hold each voxel.
+
+    Args:
+        squared: (nz, ny, nx) int32, squared radius of the ball at each voxel, 0 outside the phase.
+        centers: flat indices, ascending, of balls that together cover what all balls cover (`thickness.ball_centers`).
+        closed: balls hold the voxels at exactly their radius too.
+
+    Returns:
+        (nz, ny, nx) int32, 0 where no ball reaches.
+    """
+    larger, direction = _larger_neighbors(squared, centers)
+    larger += closed
+    power = squared.ravel()[centers] + np.int32(closed)  # a ball holds what is nearer than sqrt(power)
+    occurs = np.zeros(int(power.max()) + 1, bool)
+    occurs[power] = True
+    levels = np.flatnonzero(occurs)
+    canvas = _Canvas(squared.shape, int(levels[-1]), len(levels))
+    keys = power * np.int32(4) + np.where(direction < 0, np.int32(_WHOLE), _KINDS[direction])
+    order = np.argsort(keys, kind="stable")
+    firsts = np.flatnonzero(np.diff(keys[order], prepend=np.int32(-1)))
+    for first, last in zip(firsts, np.append(firsts[1:], len(order)), strict=True):
+        group = order[first:last]
+        radius, shape = divmod(int(keys[group[0]]), 4)
+        value, place = int(np.searchsorted(levels, radius)) + 1, canvas.flat(centers[group])
+        if shape == _WHOLE:
+            canvas.whole_balls(value, radius, place)
+        else:
+            canvas.crescents(value, radius, shape, place, direction[group], larger[group])
+    table = np.concatenate([[0], levels - closed]).astype(np.int32)
+    return table[canvas.inside()]
+
+
+def _larger_neighbors(squared: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Squared radius and step's number of the neighbor whose ball leaves least of each ball uncovered; -1 for none."""
+    ny, nx = squared.shape[1] + 2, squared.shape[2] + 2
+    padded = np.pad(squared, 1).ravel()
+    strides = _STEPS @ np.array([ny * nx, nx, 1])
+    lengths = np.sqrt((_STEPS**2).sum(axis=1)).astype(np.float32)
+    larger = np.zeros(len(centers), np.int32)
+    direction = np.full(len(centers), -1, np.int8)
+    for first in range(0, len(centers), _BATCH):
+        part = slice(first, first + _BATCH)
+        z, y, x = np.unravel_index(centers[part], squared.shape)
+        at = ((z + 1) * ny + y + 1) * nx + x + 1
+        own = padded[at]
+        best = np.full(len(at), -np.inf, np.float32)
+        for number, stride in enumerate(strides):
+            other = padded[at + stride]
+            gain = np.sqrt(other, dtype=np.float32) - lengths[number]
+            chosen = np.flatnonzero((gain > best) & ((other >= own) if stride < 0 else (other > own)))
+            best[chosen] = gain[chosen]
+            direction[part][chosen] = number
+            larger[part][chosen] = other[chosen]
+    return larger, direction
+
+
+class _Canvas:
+    """Values on voxels with room around them: behind the last row and plane of y and x, on both sides of z."""
+
+    def __init__(self, shape: tuple[int, ...], largest: int, values: int) -> None:
+        reach = int(np.sqrt(largest - 1))
+        self.shape, self.reach = shape, reach
+        self.padded = (shape[0] + 2 * reach, shape[1] + reach, shape[2] + reach)
+        self.strides = np.array([self.padded[1] * self.padded[2], self.padded[2], 1])
+        self.sheet = np.zeros(int(np.prod(self.padded)), np.uint16 if values < 1 << 16 else np.uint32)
+        self.offsets, self.apart = _offsets(reach)
+        # (26, 3): what one step along each of a pattern's axes is on the sheet, where the pattern's neighbor
+        # (1, 0, 0), (1, 1, 0) or (1, 1, 1) is turned to each of the 26 directions.
+        self.turned = _SIGNS * self.strides[_AXES]
+
+    def flat(self, centers: np.ndarray) -> np.ndarray:
+        """Places on the sheet of flat indices of the volume."""
+        z, y, x = np.unravel_index(centers, self.shape)
+        return ((z + self.reach) * self.padded[1] + y) * self.padded[2] + x
+
+    def inside(self) -> np.ndarray:
+        """(nz, ny, nx) the volume's own voxels."""
+        nz, ny, nx = self.shape
+        return self.sheet.reshape(self.padded)[self.reach : self.reach + nz, :ny, :nx]
+
+    def whole_balls(self, value: int, power: int, place: np.ndarray) -> None:
+        """Every voxel nearer than sqrt(power) to the places."""
+        ball = self.strides @ self.offsets[:, : np.searchsorted(self.apart, power)]
+        step = max(1, _BATCH // len(ball))
+        for first in range(0, len(place), step):
+            self.sheet[place[first : first + step, None] + ball] = value
+
+    def crescents(
+        self, value: int, power: int, kind: int, place: np.ndarray, direction: np.ndarray, larger: np.ndarray
+    ) -> None:
+        """What of each ball of this power sticks out of the ball of ``larger`` at its neighbor."""
+        least = int(larger.min())
+        near = max(np.sqrt(least) - np.sqrt(kind + 1) - 1e-6, 0.0)  # nearer voxels are in every one of them
+        first, last = np.searchsorted(self.apart, (int(near * near), power))
+        away = self.apart[first:last] - 2 * self.offsets[: kind + 1, first:last].sum(axis=0) + (kind + 1)
+        chosen = np.flatnonzero(away >= least)
+        chosen = chosen[np.argsort(-away[chosen], kind="stable")]
+        counts = np.searchsorted(-away[chosen], -larger, side="right")
+        pattern = np.ones((4, len(chosen)))
+        pattern[:3] = self.offsets[:, first + chosen]
+        # A longer crescent stays within its own ball: few lengths do, and each is one product of matrices.
+        lengths = np.minimum(1 << np.frexp(np.maximum(2 * counts - 1, 1))[1] - 1, len(chosen))
+        lengths[counts == 0] = 0
+        for length in np.unique(lengths[lengths > 0]):
+            same = np.flatnonzero(lengths == length)
+            step = max(1, _BATCH // int(length))
+            for start in range(0, len(same), step):
+                some = same[start : start + step]
+                frame = np.empty((len(some), 4))
+                frame[:, :3] = self.turned[direction[some]]
+                frame[:, 3] = place[some]
+                self.sheet[(frame @ pattern[:, :length]).astype(np.int64)] = value  # exact: far below 2^53
+
+
+@lru_cache(maxsize=2)
+def _offsets(reach: int) -> tuple[np.ndarray, np.ndarray]:
+    """(3, n) offsets at distances up to ``reach`` + 1 and their squared distances, ascending."""
+    line = np.arange(-reach - 1, reach + 2)
+    squares = (line**2)[:, None, None] + (line**2)[:, None] + line**2
+    chosen = np.flatnonzero(squares <= (reach + 1) ** 2)
+    chosen = chosen[np.argsort(squares.ravel()[chosen], kind="stable")]
+    offsets = np.stack(np.unravel_index(chosen, squares.shape)) - (reach + 1)
+    return offsets.astype(np.int32), squares.ravel()[chosen].astype(np.int32)
+
+
+#: Axes of each step, those along which it moves first, and the signs along them; and how many it moves along, less 1.
+_AXES = np.argsort(-np.abs(_STEPS), axis=1, kind="stable")
+_SIGNS = np.where(np.take_along_axis(_STEPS, _AXES, axis=1) < 0, -1, 1)
+_KINDS = (np.count_nonzero(_STEPS, axis=1) - 1).astype(np.int32)
