@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from microct.imaging.segmentation import segment
     from microct.imaging.specimens import sample
     from microct.io.reader import read
+    from microct.mechanics.stiffness import stiffness_tensor
+    from microct.mechanics.strength import strength
     from microct.morphometry.report import measure
     from microct.simulation.config import Study
     from microct.volume import Volume
@@ -33,9 +35,14 @@ _HOME = {
     "simulate": "microct.workflow",
     "resume": "microct.workflow",
     "open": "microct.workflow",
+    "strength": "microct.mechanics.strength",
+    "stiffness_tensor": "microct.mechanics.stiffness",
 }
 
-__all__ = ["Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate", "Study"]
+__all__ = [
+    "Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate", "stiffness_tensor",
+    "strength", "Study",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:

@@ -25,6 +25,7 @@ GUESTS = {
         "imaging",
         "signalling",
         "remodeling",
+        "mechanics",
         "morphometry",
         "simulation",
         "render",
@@ -43,6 +44,7 @@ GUESTS = {
     "imageio_ffmpeg": {"render"},
     "skimage": {"imaging", "morphometry"},
     "scipy": {"imaging"},
+    "SALib": {"simulation"},
     "cyclopts": {"cli"},
     "rich": {"cli"},
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from microct.cli import cell_commands
+from microct.cli import cell_commands, strength
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 cell_commands.register(app)
+strength.register(app)
 
 
 def dispatch(words: Sequence[str]) -> None:

@@ -1,0 +1,137 @@
+"""Linear elasticity on cubes: matrices of the 8-node hexahedron, and products with them on lists of voxels.
+
+Only voxels with a modulus exist: displacement is a list of nodes, a voxel is a row of eight node numbers. Lengths are
+in voxel edges, so that the stiffness of a voxel is its modulus times a matrix that depends on Poisson's ratio alone
+(multiply by the edge for N/mm). Corner k of a voxel lies at offset (k >> 2, k >> 1 & 1, k & 1) along axes 0, 1, 2;
+strain and stress are in the order 00, 11, 22, 12, 02, 01 with engineering shear.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+#: Offsets of the eight corners along axes 0, 1, 2.
+CORNERS = np.array(list(product((0, 1), repeat=3)))
+
+#: Rows of a chunk at most: 24 numbers for each stay in a processor's second-level cache.
+_CHUNK = 4096
+
+#: Matrix products in full float32: shorter floats lose the rigid motions, which must cost no energy.
+_PRECISION = lax.Precision.HIGHEST
+
+# Indices come from the mesh and are valid; without this XLA clamps or drops each of them.
+_VALID: dict[str, Any] = {"mode": "promise_in_bounds"}
+
+
+def isotropic(poisson_ratio: float) -> np.ndarray:
+    """(6, 6) stiffness of an isotropic material of unit Young's modulus, engineering shear strain."""
+    lame = poisson_ratio / ((1 + poisson_ratio) * (1 - 2 * poisson_ratio))
+    shear = 0.5 / (1 + poisson_ratio)
+    stiffness = np.diag([2 * shear] * 3 + [shear] * 3)
+    stiffness[:3, :3] += lame
+    return stiffness
+
+
+def strain_matrix(point: tuple[float, float, float] = (0.5, 0.5, 0.5)) -> np.ndarray:
+    """(6, 24) matrix from the corners' displacement to the strain at ``point`` of the unit cube (its center)."""
+    at = np.asarray(point, float)
+    weights = np.where(CORNERS == 1, at, 1 - at)  # (8, 3)
+    signs = np.where(CORNERS == 1, 1.0, -1.0)
+    slope = np.stack(
+        [signs[:, 0] * weights[:, 1] * weights[:, 2],
+         weights[:, 0] * signs[:, 1] * weights[:, 2],
+         weights[:, 0] * weights[:, 1] * signs[:, 2]], axis=1)  # fmt: skip
+    matrix = np.zeros((6, 8, 3))
+    for axis in range(3):
+        matrix[axis, :, axis] = slope[:, axis]
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        matrix[3 + axis, :, first] = slope[:, second]
+        matrix[3 + axis, :, second] = slope[:, first]
+    return matrix.reshape(6, 24)
+
+
+def stiffness_matrix(poisson_ratio: float) -> np.ndarray:
+    """(24, 24) stiffness of one cube of unit edge and modulus, exact by 2 x 2 x 2 Gauss points (as C3D8)."""
+    material = isotropic(poisson_ratio)
+    total = np.zeros((24, 24))
+    for point in product((0.5 - 0.5 / np.sqrt(3), 0.5 + 0.5 / np.sqrt(3)), repeat=3):
+        strain = strain_matrix(point)
+        total += strain.T @ material @ strain / 8
+    return (total + total.T) / 2
+
+
+def chunk_of(rows: int) -> int:
+    """Rows worked on at a time in a list of ``rows``: the largest power of two that divides it, up to 4096."""
+    return min(_CHUNK, rows & -rows)
+
+
+def gathered(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
+    """(rows * cases, corners * 3): what the nodes of each row carry. ``displacement`` is (nodes, cases, 3)."""
+    corners = nodes.shape[1]
+    picked = displacement.at[nodes].get(**_VALID)  # (rows, corners, cases, 3)
+    return jnp.swapaxes(picked, 1, 2).reshape(-1, corners * 3)
+
+
+def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array) -> jax.Array:
+    """``total`` (nodes, cases, 3) with ``rows`` (rows * cases, corners * 3) added at their nodes."""
+    cases = total.shape[1]
+    parts = jnp.swapaxes(rows.reshape(nodes.shape[0], cases, nodes.shape[1], 3), 1, 2)
+    return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), **_VALID)
+
+
+def dot(left: jax.Array, right: jax.Array) -> jax.Array:
+    """Matrix product in the full precision of its operands."""
+    return jnp.dot(left, right, precision=_PRECISION)
+
+
+def stiffness_product(
+    displacement: jax.Array, nodes: jax.Array, modulus: jax.Array, matrix: jax.Array, count: jax.Array
+) -> jax.Array:
+    """Forces at the nodes, K u, of voxels of one stiffness matrix times a modulus each.
+
+    Args:
+        displacement: (nodes, cases, 3), float32 or float64.
+        nodes: (voxels, 8) int32; rows beyond ``count`` point to a node that nobody reads.
+        modulus: (voxels,) float32, 0 beyond ``count``.
+        matrix: (24, 24), in the type of ``displacement``.
+        count: how many rows matter; those beyond the last chunk are not visited.
+
+    Returns:
+        (nodes, cases, 3), in the type of ``displacement``.
+    """
+    chunk = chunk_of(nodes.shape[0])
+    cases = displacement.shape[1]
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:
+        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
+        scale = lax.dynamic_slice_in_dim(modulus, i * chunk, chunk).astype(displacement.dtype)
+        force = dot(gathered(displacement, corners), matrix) * jnp.repeat(scale, cases)[:, None]
+        return scattered(total, corners, force)
+
+    return lax.fori_loop(0, _chunks(count, chunk), add, jnp.zeros_like(displacement))
+
+
+def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
+    """(voxels, cases, 6) strain at the center of each voxel, in the type of ``displacement`` (nodes, cases, 3).
+
+    Rows of ``nodes`` that are filled up give meaningless rows.
+    """
+    chunk = chunk_of(nodes.shape[0])
+    cases = displacement.shape[1]
+    matrix = jnp.asarray(strain_matrix().T, displacement.dtype)
+
+    def rows(i: jax.Array) -> jax.Array:
+        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
+        return dot(gathered(displacement, corners), matrix).reshape(chunk, cases, 6)
+
+    return lax.map(rows, jnp.arange(nodes.shape[0] // chunk)).reshape(-1, cases, 6)
+
+
+def _chunks(count: jax.Array, chunk: int) -> jax.Array:
+    return (count + chunk - 1) // chunk

@@ -1,0 +1,61 @@
+"""Voxels of bone as a list of hexahedra: nodes numbered where bone is, faces joined where the volume repeats itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microct.kernels.elasticity import CORNERS
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Hexahedra and their nodes.
+
+    Attributes:
+        shape: voxels of the volume along axes 0, 1, 2.
+        periodic: whether opposite faces of the volume are one.
+        voxels: (n, 3) int32 place of each voxel that has a modulus, in raster order.
+        nodes: (n, 8) int32 nodes of each voxel.
+        modulus: (n,) float32.
+        positions: (nodes, 3) int32 place of each node on the lattice, in raster order.
+    """
+
+    shape: tuple[int, int, int]
+    periodic: bool
+    voxels: np.ndarray
+    nodes: np.ndarray
+    modulus: np.ndarray
+    positions: np.ndarray
+
+
+def mesh(modulus: np.ndarray, periodic: bool = False) -> Mesh:
+    """One hexahedron for each voxel with a modulus.
+
+    Args:
+        modulus: (n0, n1, n2) Young's modulus, 0 where there is nothing.
+        periodic: join opposite faces.
+
+    Returns:
+        The mesh; nodes and voxels in raster order.
+    """
+    shape: tuple[int, int, int] = modulus.shape  # type: ignore[assignment]
+    places = np.argwhere(modulus > 0).astype(np.int32)
+    lattice = np.array([n if periodic else n + 1 for n in shape])
+    stride = np.array([lattice[1] * lattice[2], lattice[2], 1])
+    # the place of a corner on the lattice is the sum of one term for each axis, so that wrapping costs nothing
+    terms = [[((places[:, a] + o) % lattice[a]).astype(np.int64) * stride[a] for o in (0, 1)] for a in range(3)]
+    used = np.zeros(int(lattice.prod()), bool)
+    flat = []
+    for corner in CORNERS:
+        where = terms[0][corner[0]] + terms[1][corner[1]] + terms[2][corner[2]]
+        used[where] = True
+        flat.append(where)
+    number = np.cumsum(used, dtype=np.int32) - 1
+    nodes = np.empty((len(places), 8), np.int32)
+    for k, where in enumerate(flat):
+        nodes[:, k] = number[where]
+    positions = np.stack(np.unravel_index(np.flatnonzero(used), tuple(lattice)), axis=1).astype(np.int32)
+    values = modulus[places[:, 0], places[:, 1], places[:, 2]].astype(np.float32)
+    return Mesh(shape, periodic, places, nodes, values, positions)

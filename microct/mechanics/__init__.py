@@ -1,0 +1,1 @@
+"""Mechanics: linear elasticity on the voxels of bone, what follows for strength, and what bone cells feel of it."""

@@ -1,0 +1,299 @@
+"""Static equilibrium of bone under a load case: K u = f on the voxels, solved, and told how it went."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from microct.kernels import elasticity, multigrid, multigrid_setup
+from microct.kernels.components import label
+from microct.kernels.elasticity_mesh import Mesh, mesh
+from microct.mechanics.loading import LoadCase
+from microct.status import InputError, InternalError, MicroctError
+
+#: Conjugate gradient steps at most: bone takes 10 to 60.
+LIMIT = 300
+
+#: Memory for each degree of freedom and case while solving, the setting-up included [byte]; measured at 200^3.
+BYTES_PER_DOF, BYTES_PER_DOF_AND_CASE = 130, 80
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Bone in equilibrium.
+
+    Attributes:
+        mesh: voxels and nodes.
+        displacement: (nodes, cases, 3) float64, along (z, y, x), in voxel edges.
+        force: (nodes, cases, 3) float64 [MPa * voxel edge^2]; times the edge squared it is in newton.
+        strain: (voxels, cases, 6) float32 at the center of each voxel: zz, yy, xx, yx, zx, zy, shear as engineers do.
+        energy: (cases, cases) float64, displacement . stiffness . displacement [MPa * voxel edge^3].
+        iterations: conjugate gradient steps.
+        residual: largest over cases of |residual| / |load|, computed anew in float64.
+        status: one sentence.
+        converged: whether the tolerance was reached.
+        poisson_ratio: of the tissue.
+    """
+
+    mesh: Mesh
+    displacement: np.ndarray
+    force: np.ndarray
+    strain: np.ndarray
+    energy: np.ndarray
+    iterations: int
+    residual: float
+    status: str
+    converged: bool
+    poisson_ratio: float
+
+    def field(self, values: np.ndarray) -> np.ndarray:
+        """(nz, ny, nx) float32 volume with ``values`` (voxels,) where bone is, 0 elsewhere."""
+        out = np.zeros(self.mesh.shape, np.float32)
+        out[tuple(self.mesh.voxels.T)] = values
+        return out
+
+    def energy_density(self, case: int = 0) -> np.ndarray:
+        """(voxels,) strain energy density at the center of each voxel [MPa], float32."""
+        strain = self.strain[:, case]
+        stress = strain @ elasticity.isotropic(self.poisson_ratio).astype(np.float32)
+        return 0.5 * self.mesh.modulus * np.einsum("ni,ni->n", strain, stress)
+
+
+@dataclass
+class Equilibrium:
+    """A solver that keeps its compiled shapes and its last solution from call to call.
+
+    Attributes:
+        poisson_ratio: of the tissue.
+        tolerance: residual over load at which to stop.
+        room: share by which bone may grow before shapes change (and are compiled anew).
+        limit: steps at most.
+    """
+
+    poisson_ratio: float = 0.3
+    tolerance: float = 1e-6
+    room: float = 0.0
+    limit: int = LIMIT
+    capacity: multigrid_setup.Capacity = ()
+    structure: multigrid_setup.Structure | None = field(default=None, repr=False)
+
+    def solve(self, bone: Mesh, case: LoadCase, start: Solution | None = None) -> Solution:
+        """Bring bone into equilibrium.
+
+        Args:
+            bone: from `loaded_mesh` or `microct.kernels.elasticity_mesh.mesh`.
+            case: load case on that mesh.
+            start: an earlier solution of the same cases, of this bone or of one that differs in some voxels.
+
+        Raises:
+            InputError: too large for the memory of this machine.
+            InternalError: numbers broke down.
+        """
+        cases = case.displacement.shape[1]
+        refuse_too_large(len(bone.positions), cases)
+        if self.structure is not None and self.structure.mesh.nodes is bone.nodes:
+            self.structure = replace(self.structure, mesh=bone)  # only the moduli are new
+        else:
+            self.structure = multigrid_setup.structure(bone)
+        self.capacity = multigrid_setup.capacity(self.structure, self.capacity, self.room)
+        tree = multigrid_setup.hierarchy(self.structure, case.fixed, self.poisson_ratio, self.capacity)
+        tree = multigrid.prepared(multigrid_setup.on_device(tree))
+        return self._solved(tree, bone, case, start)
+
+    def _solved(self, tree: multigrid.Hierarchy, bone: Mesh, case: LoadCase, start: Solution | None) -> Solution:
+        nodes, cases = len(bone.positions), case.displacement.shape[1]
+        rows = tree.levels[0].inverse_diagonal.shape[0]
+        with jax.enable_x64(True):
+            stiffness = jnp.asarray(elasticity.stiffness_matrix(self.poisson_ratio))
+            given = np.zeros((rows, cases, 3))
+            given[:nodes] = np.where(case.fixed[:, None, :], case.displacement, 0)
+            first = np.zeros_like(given)
+            if start is not None and start.displacement.shape[1] == cases:
+                first[:nodes] = np.where(case.fixed[:, None, :], 0, carried_over(start, bone))
+            outer = np.zeros_like(given)
+            if case.force is not None:
+                outer[:nodes] = case.force
+            lifted = jnp.asarray(given)
+            load = jnp.asarray(outer) - _forces(tree, stiffness, lifted)
+            if case.strain is not None:
+                load = load - _strained(tree, stiffness, jnp.asarray(case.strain))
+            load = _free(tree, load)
+            size = jnp.sqrt((load * load).sum(axis=(0, 2)))
+            if case.strain is not None:  # loads cancel wherever bone is uniform: compare with the largest, or with none
+                scale = float(np.sqrt((bone.modulus.astype(float) ** 2).sum()) * np.abs(case.strain).max())
+                size = jnp.full_like(size, jnp.maximum(size.max(), 1e-9 * scale))
+            moved, left, iterations, residual = jnp.asarray(first), load, 0, np.inf
+            # conjugate gradients believe in a residual that drifts: begin again from the true one
+            for attempt in range(3):
+                if attempt or start is not None:
+                    left = load - _free(tree, _forces(tree, stiffness, moved))
+                residual = float(_largest(left, size))
+                if residual <= 1.05 * self.tolerance or not np.isfinite(residual) or iterations >= self.limit:
+                    break
+                outcome = multigrid.solve(
+                    tree, stiffness, moved, left, size, jnp.float64(self.tolerance), jnp.int32(self.limit - iterations)
+                )
+                moved, iterations = outcome.displacement, iterations + int(outcome.iterations)
+            else:
+                residual = float(_largest(load - _free(tree, _forces(tree, stiffness, moved)), size))
+            if not np.isfinite(residual):
+                raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
+            total = lifted + moved
+            force = _forces(tree, stiffness, total)
+            strain = elasticity.voxel_strain(total, tree.levels[0].nodes)[: len(bone.nodes)]
+            if case.strain is None:
+                energy = jnp.einsum("nci,ndi->cd", total, force, precision="highest")
+            else:
+                affine = _strained(tree, stiffness, jnp.asarray(case.strain))
+                energy = self._periodic_energy(tree, total, force, affine, case.strain)
+                strain = strain + jnp.asarray(_voigt(case.strain))
+            converged = residual <= 1.05 * self.tolerance
+            answer = Solution(
+                mesh=bone,
+                displacement=np.asarray(total)[:nodes],
+                force=np.asarray(force)[:nodes],
+                strain=np.asarray(strain.astype(jnp.float32)),
+                energy=np.asarray(energy),
+                iterations=iterations,
+                residual=residual,
+                status=_sentence(converged, iterations, residual, self.tolerance),
+                converged=converged,
+                poisson_ratio=self.poisson_ratio,
+            )
+        return answer
+
+    def _periodic_energy(
+        self, tree: multigrid.Hierarchy, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
+    ) -> jax.Array:
+        """Energy products of affine displacement plus periodic waves."""
+        cross = jnp.einsum("nci,ndi->cd", waves, affine, precision="highest")
+        own = jnp.einsum("nci,ndi->cd", waves, force, precision="highest")
+        voigt = _voigt(strain)
+        uniform = voigt @ elasticity.isotropic(self.poisson_ratio) @ voigt.T * float(tree.levels[0].modulus.sum())
+        return own + cross + cross.T + jnp.asarray(uniform)
+
+
+def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume") -> tuple[Mesh, int]:
+    """The bone that carries load, and how many voxels of it were left out.
+
+    Args:
+        modulus_mpa: (nz, ny, nx), 0 where there is nothing.
+        axis: pieces (joined by faces) that reach from face to face along this axis are kept; with None the largest.
+        source: name for messages.
+
+    Raises:
+        InputError: no bone, none on a loaded face, or no piece from face to face.
+    """
+    bone = modulus_mpa > 0
+    if not bone.any():
+        raise InputError(f"{source}: there is no bone in the volume")
+    if axis is not None:
+        for name, face in (("lower", 0), ("upper", -1)):
+            if not bone.take(face, axis).any():
+                letter = "zyx"[axis]
+                raise InputError(
+                    f"{source}: no bone lies on the {name} {letter} face of the volume; expected bone on both faces "
+                    f"along {letter} (crop an empty border first)"
+                )
+    labels, count = label(bone, 6)
+    if axis is None:
+        kept = np.array([np.argmax(np.bincount(labels.ravel())[1:]) + 1])
+    else:
+        kept = np.intersect1d(labels.take(0, axis), labels.take(-1, axis))
+        kept = kept[kept > 0]
+        if not len(kept):
+            raise InputError(
+                f"{source}: the bone is disconnected: none of its {count} pieces reaches from the lower to the upper "
+                f"{'zyx'[axis]} face, so that it carries no load; expected one that does"
+            )
+    chosen = np.zeros(count + 1, bool)
+    chosen[kept] = True
+    carrying = chosen[labels]
+    return mesh(np.where(carrying, modulus_mpa, 0)), int(bone.sum() - carrying.sum())
+
+
+def carried_over(start: Solution, bone: Mesh) -> np.ndarray:
+    """(nodes, cases, 3) an earlier displacement on a bone that has changed; new nodes move as their neighbors do."""
+    out = np.zeros((len(bone.positions), *start.displacement.shape[1:]))
+    if start.mesh.nodes is bone.nodes:
+        out[:] = start.displacement
+        return out
+    lattice = tuple(n + 1 for n in bone.shape)
+    before = np.ravel_multi_index(tuple(start.mesh.positions.T), lattice)
+    now = np.ravel_multi_index(tuple(bone.positions.T), lattice)
+    place = np.minimum(np.searchsorted(before, now), len(before) - 1)
+    known = before[place] == now
+    out[known] = start.displacement[place[known]]
+    touching = np.flatnonzero(~known[bone.nodes].all(axis=1))
+    nodes = bone.nodes[touching]
+    seen = known[nodes]
+    mean = (out[nodes] * seen[:, :, None, None]).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)[:, None, None]
+    row, corner = np.nonzero(~seen & seen.any(axis=1, keepdims=True))
+    out[nodes[row, corner]] = mean[row]
+    return out
+
+
+def refuse_too_large(nodes: int, cases: int) -> None:
+    """`InputError` where the solver would need more memory than the machine has free."""
+    need = 3 * nodes * (BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1))
+    try:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return
+    if need > 0.95 * free:
+        raise InputError(
+            f"{3 * nodes / 1e6:.1f} million degrees of freedom need about {need / 2**30:.1f} GiB, this machine has "
+            f"{free / 2**30:.1f} GiB free; crop the volume or resample it to larger voxels"
+        )
+
+
+def require(solution: Solution) -> Solution:
+    """The solution, or an error that says why it is none."""
+    if not solution.converged:
+        raise MicroctError(f"{solution.status}; ask for less (tolerance=), or remove loose bone first")
+    return solution
+
+
+@jax.jit
+def _forces(tree: multigrid.Hierarchy, stiffness: jax.Array, moved: jax.Array) -> jax.Array:
+    fine = tree.levels[0]
+    return elasticity.stiffness_product(moved, fine.nodes, fine.modulus, stiffness, fine.count)
+
+
+@jax.jit
+def _strained(tree: multigrid.Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.Array:
+    """Forces of a uniform strain (cases, 3, 3) in every voxel."""
+    fine = tree.levels[0]
+    corners = jnp.asarray(elasticity.CORNERS, strain.dtype)
+    rows = jnp.einsum("cij,kj->cki", strain, corners).reshape(len(strain), 24) @ stiffness  # (cases, 24)
+    parts = fine.modulus.astype(strain.dtype)[:, None, None] * rows
+    start = jnp.zeros((fine.inverse_diagonal.shape[0], len(strain), 3), strain.dtype)
+    return elasticity.scattered(start, fine.nodes, parts.reshape(-1, 24))
+
+
+@jax.jit
+def _free(tree: multigrid.Hierarchy, values: jax.Array) -> jax.Array:
+    return jnp.where(tree.levels[0].free[:, None, :], values, 0)
+
+
+@jax.jit
+def _largest(residual: jax.Array, size: jax.Array) -> jax.Array:
+    lengths = jnp.sqrt((residual * residual).sum(axis=(0, 2)))
+    return (lengths / jnp.where(size > 0, size, 1)).max()
+
+
+def _voigt(strain: np.ndarray) -> np.ndarray:
+    """(cases, 6) engineering strain of (cases, 3, 3)."""
+    return np.stack(
+        [strain[:, 0, 0], strain[:, 1, 1], strain[:, 2, 2],
+         2 * strain[:, 1, 2], 2 * strain[:, 0, 2], 2 * strain[:, 0, 1]], axis=1)  # fmt: skip
+
+
+def _sentence(converged: bool, iterations: int, residual: float, tolerance: float) -> str:
+    if converged:
+        return f"converged in {iterations} steps to a residual of {residual:.1e}"
+    return f"not converged: after {iterations} steps the residual is {residual:.1e}, asked for {tolerance:.0e}"
