@@ -10,11 +10,12 @@ Conventions (differences are measured in docs/morphometry.md):
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from microct.kernels import thickness
-from microct.kernels.distance import squared_distance
+from microct.kernels.distance import UNREACHED, squared_distance
 from microct.morphometry.specimen import Specimen
 from microct.status import StudyError
 from microct.table import Row
@@ -40,21 +41,60 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
         size = " x ".join(f"{1000 * step:g}" for step in specimen.spacing_mm)
         note = f"needs cubic voxels, these are {size} um: resample first"
         return [Row(symbol, math.nan, convention=convention, note=note) for symbol in _SYMBOLS]
+    edge = specimen.voxel_edge
     squared = np.asarray(squared_distance(specimen.bone))
     local = thickness.local_squared_radius(specimen.bone, squared)
-    if convention == "bonej":
-        bone = _diameters(specimen.bone, convention)
-    else:
-        bone = _of_squared(local, convention)
-    marrow = _diameters(~specimen.bone, convention)
-    edge = specimen.voxel_edge
-    rows = _mean_and_spread("Tb.Th", bone[specimen.bone_in_region], edge, convention, specimen, _NO_BONE)
-    rows += _mean_and_spread("Tb.Sp", marrow[specimen.marrow_in_region], edge, convention, specimen, "no marrow")
+    bone = _counted(specimen.bone, specimen.bone_in_region, convention, local)
     axes = thickness.mid_axes(squared, local)
-    return [*rows, *_number(axes, specimen, convention)]
+    del squared, local
+    marrow = _counted(~specimen.bone, specimen.marrow_in_region, convention)
+    return [
+        *_mean_and_spread("Tb.Th", bone, edge, convention, specimen, _NO_BONE),
+        *_mean_and_spread("Tb.Sp", marrow, edge, convention, specimen, "no marrow"),
+        *_number(axes, specimen, convention),
+    ]
 
 
 _SYMBOLS = ("Tb.Th", "Tb.Th.SD", "Tb.Th.Max", "Tb.Sp", "Tb.Sp.SD", "Tb.Sp.Max", "Tb.N", "Tb.1/N.SD")
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """Diameters [voxel] that occur, ascending, and in how many voxels."""
+
+    diameters: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        return float(self.diameters @ self.counts / self.counts.sum())
+
+    @property
+    def deviation(self) -> float:
+        return float(np.sqrt((self.diameters - self.mean) ** 2 @ self.counts / self.counts.sum()))
+
+
+def _counted(phase: np.ndarray, inside: np.ndarray, convention: str, local: np.ndarray | None = None) -> _Spread:
+    """Diameters of the phase's local thickness over the voxels ``inside``; ``local``: its exact squared radii."""
+    if convention == "bonej":
+        diameters, counts = np.unique(_diameters(phase, convention)[inside], return_counts=True)
+        return _Spread(diameters, counts)
+    if local is None:
+        local = thickness.local_squared_radius(phase)
+    squares, counts = _occurring(local, inside)
+    return _Spread(_of_squared(squares, convention), counts)
+
+
+def _occurring(local: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Values that occur inside, ascending, and how often; plane by plane, so that nothing is copied whole."""
+    if local.flat[0] == UNREACHED:
+        number = int(np.count_nonzero(inside))
+        return np.array([UNREACHED] * min(number, 1)), np.array([number] * min(number, 1))
+    counts = np.zeros(int(local.max()) + 1, np.int64)
+    for plane, chosen in zip(local, inside, strict=True):
+        counts += np.bincount(plane[chosen], minlength=len(counts))
+    squares = np.flatnonzero(counts)
+    return squares, counts[squares]
 
 
 def _diameters(phase: np.ndarray, convention: str) -> np.ndarray:
@@ -70,22 +110,24 @@ def _of_squared(local: np.ndarray, convention: str) -> np.ndarray:
 
 
 def _mean_and_spread(
-    symbol: str, diameters: np.ndarray, edge: float, convention: str, specimen: Specimen, missing: str
+    symbol: str, found: _Spread, edge: float, convention: str, specimen: Specimen, missing: str
 ) -> list[Row]:
-    """Rows of mean and standard deviation over the voxels of a phase, in mm."""
+    """Rows of mean, standard deviation and maximum over the voxels of a phase, in mm."""
     bounded = specimen.bone.any() and not specimen.bone.all()
-    if not len(diameters) or not bounded:
-        reason = missing if not len(diameters) else _NO_MARROW if symbol == "Tb.Th" else "no bone: marrow has no bound"
+    if not len(found.counts) or not bounded:
+        reason = (
+            missing if not len(found.counts) else _NO_MARROW if symbol == "Tb.Th" else "no bone: marrow has no bound"
+        )
         names = (symbol, f"{symbol}.SD", f"{symbol}.Max")
         return [Row(name, math.nan, convention=convention, note=reason) for name in names]
-    mean = float(diameters.mean())
     note = ""
-    if mean < FEWEST_VOXELS:
-        note = f"only {mean:.2f} voxels across: below {FEWEST_VOXELS:g} the voxel size decides, scan or resample finer"
+    if found.mean < FEWEST_VOXELS:
+        across = f"only {found.mean:.2f} voxels across"
+        note = f"{across}: below {FEWEST_VOXELS:g} the voxel size decides, scan or resample finer"
     return [
-        Row(symbol, mean * edge, convention=convention, note=note),
-        Row(f"{symbol}.SD", float(diameters.std()) * edge, convention=convention),
-        Row(f"{symbol}.Max", float(diameters.max()) * edge, convention=convention),
+        Row(symbol, found.mean * edge, convention=convention, note=note),
+        Row(f"{symbol}.SD", found.deviation * edge, convention=convention),
+        Row(f"{symbol}.Max", float(found.diameters[-1]) * edge, convention=convention),
     ]
 
 
@@ -96,12 +138,12 @@ def _number(axes: np.ndarray, specimen: Specimen, convention: str) -> list[Row]:
     if not axes.any():
         return _number_rows(math.nan, math.nan, convention, _NO_MARROW)
     between = ~axes if specimen.region is None else ~axes & specimen.region
-    spacings = thickness.local_squared_radius(~axes)[between]
-    if not len(spacings):
+    squares, counts = _occurring(thickness.local_squared_radius(~axes), between)
+    if not len(counts):
         return _number_rows(math.nan, math.nan, convention, "nothing lies between the mid-axes")
-    diameters = 2.0 * np.sqrt(spacings, dtype=np.float64)
+    found = _Spread(_of_squared(squares, "exact"), counts)
     edge = specimen.voxel_edge
-    return _number_rows(1.0 / (float(diameters.mean()) * edge), float(diameters.std()) * edge, convention, "")
+    return _number_rows(1.0 / (found.mean * edge), found.deviation * edge, convention, "")
 
 
 def _number_rows(number: float, spread: float, convention: str, note: str) -> list[Row]:
