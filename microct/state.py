@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from microct.kernels.bmu_table import BMUTable, Fields
+import numpy as np
+
+from microct.kernels.bmu_table import BMUTable, Fields, Local
 
 
 class Ledger(NamedTuple):
@@ -34,6 +36,30 @@ class Ledger(NamedTuple):
         return self.initial + self.formed - self.resorbed - self.islands
 
 
+class Felt(NamedTuple):
+    """What the bone feels of its load.
+
+    Attributes:
+        local: what places ask for in answer; on the device.
+        set_point: (nz, ny, nx) float16, what was felt at each place in the bone of the scan under its usual load,
+            relative to ``scale``.
+        scale: mean over bone of what was felt then [MPa].
+        force_n: (3,) force of the usual load along z, y, x [N].
+        share: (3,) share of the energy of each, relative to a strain of 1 %.
+        modulus_mpa, stiffness_n_per_mm, failure_n: apparent modulus, stiffness and failure load along the main axis when
+            micro-FE was last solved; 0 for bone that carries no load any more.
+    """
+
+    local: Local
+    set_point: np.ndarray
+    scale: float
+    force_n: tuple[float, float, float]
+    share: tuple[float, float, float]
+    modulus_mpa: float
+    stiffness_n_per_mm: float
+    failure_n: float
+
+
 @dataclass(frozen=True)
 class State:
     """Everything that a later step depends on.
@@ -45,6 +71,7 @@ class State:
         step: steps done.
         ledger: exact mass so far, including that of the BMUs at work.
         surface: bone surface as the births see it, taken at the last reporting time [voxel faces].
+        felt: what the bone feels of its load, where load is in the loop.
     """
 
     fields: Fields
@@ -53,3 +80,4 @@ class State:
     step: int
     ledger: Ledger
     surface: float
+    felt: Felt | None = None
