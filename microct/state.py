@@ -43,11 +43,9 @@ class Felt(NamedTuple):
         local: what places ask for in answer; on the device.
         set_point: (nz, ny, nx) float16, what was felt at each place in the bone of the scan under its usual load,
             relative to ``scale``.
-        scale: mean over bone of what was felt then [MPa].
-        force_n: (3,) force of the usual load along z, y, x [N].
-        share: (3,) share of the energy of each, relative to a strain of 1 %.
-        modulus_mpa, stiffness_n_per_mm, failure_n: apparent modulus, stiffness and failure load along the main axis when
-            micro-FE was last solved; 0 for bone that carries no load any more.
+        scale: mean over bone of what was felt then, in energy relative to that of the whole bone.
+        force_n: (3,) force that strains the bone of the scan by 1 % along z, y, x [N].
+        share: (3,) weight of the energy density under each of these forces [1/MPa].
     """
 
     local: Local
@@ -55,9 +53,6 @@ class Felt(NamedTuple):
     scale: float
     force_n: tuple[float, float, float]
     share: tuple[float, float, float]
-    modulus_mpa: float
-    stiffness_n_per_mm: float
-    failure_n: float
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ BLOCK_STEPS = 18
 #: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
 _SPARE = 1.25
 #: The same where load is felt: places out of use ask for more.
-_SPARE_FELT = 2.5
+_SPARE_FELT = 4.0
 #: Births of one step beyond which steps are too long to mean anything.
 MOST_BIRTHS = 1_000_000
 _SMALLEST = 8
@@ -149,7 +149,7 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
     candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
-    rows = _bucket(births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64)
+    rows = math.ceil((births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64) / 64) * 64
     on_cpu = jax.default_backend() == "cpu"
     plan = Plan(
         model.plan.geometry,

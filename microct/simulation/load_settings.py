@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 from microct.simulation.settings import Rule, Section, as_number, choice, flag, number, setting, shown
@@ -19,7 +20,7 @@ def _as_activity(value: object) -> tuple[tuple[float, float], ...]:
     numbers = tuple((as_number(year), as_number(factor)) for year, factor in pairs)
     if any(not 0.0 <= factor <= 5.0 for _, factor in numbers):
         raise ValueError("each activity must be from 0 to 5")
-    if any(later[0] <= earlier[0] for earlier, later in zip(numbers, numbers[1:], strict=False)):
+    if any(later[0] <= earlier[0] for earlier, later in pairwise(numbers)):
         raise ValueError("years must rise")
     return numbers
 

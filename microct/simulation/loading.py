@@ -30,6 +30,8 @@ from microct.volume import Volume
 _STRAIN = -0.01
 #: Enough for a stimulus (residual over load).
 _TOLERANCE = 1e-4
+#: Energy density, relative to the mean, below which nothing tells more from less.
+_UNFELT = 1e-3
 #: Share by which bone may grow before shapes change.
 _ROOM = 0.1
 _NAMES = tuple(sorted(AXES, key=lambda name: AXES[name]))
@@ -71,38 +73,36 @@ class Loading:
         bone = self.initial.with_values(np.asarray(state.fields.fraction), f"{year:.2f} years of remodeling")
         known = state.felt
         if known is None:
-            solved = {axis: self._solved(bone, axis) for axis in _axes(self.settings)}
+            solved = {axis: self.strength(bone, axis) for axis in _axes(self.settings)}
             known = self._set_point(bone, solved, model)
         turned = self.settings.turned_axis != "none" and year >= self.settings.turned_at_years
         force, share = np.array(known.force_n), np.array(known.share)
         if turned:
             main, to = int(np.argmax(share)), AXES[self.settings.turned_axis]
             force[[main, to]], share[[main, to]] = force[[to, main]], share[[to, main]]
-            force[to] = max(force)
         energy = np.zeros(bone.shape, np.float32)
-        main_axis, result = int(np.argmax(share)), None
         try:
             for number in np.flatnonzero(share):
-                here = self._solved(bone, _NAMES[number])
+                here = self.strength(bone, _NAMES[number])
                 # Energy goes with the square of the load.
                 scale = share[number] * (force[number] / here.reaction_force_n) ** 2
                 energy += np.float32(scale) * here.strain_energy_density_mpa
-                result = here if number == main_axis else result
         except InputError:
             energy[:] = 0.0
         now = felt(energy, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
-        activity = self.settings.activity_at(year)
-        stimulus = activity**2 * now / (known.scale * np.maximum(known.set_point.astype(np.float32), 1e-3))
+        usual = known.set_point.astype(np.float32)
+        stimulus = (self.settings.activity_at(year) ** 2 * now / known.scale + _UNFELT) / (usual + _UNFELT)
         weight, wall = self._response(stimulus)
-        answer = known._replace(
-            local=Local(jnp.asarray(weight), jnp.asarray(wall)),
-            modulus_mpa=result.apparent_modulus_mpa if result else 0.0,
-            stiffness_n_per_mm=result.stiffness_n_per_mm if result else 0.0,
-            failure_n=abs(result.failure_load_n) if result else 0.0,
-        )
+        answer = known._replace(local=Local(jnp.asarray(weight), jnp.asarray(wall)))
         return dataclasses.replace(state, felt=answer)
 
-    def _solved(self, bone: Volume, axis: str) -> Strength:
+    def strength(self, bone: Volume, axis: str | None = None) -> Strength:
+        """Micro-FE of the bone along ``axis``, that of the load where none is given.
+
+        Raises:
+            InputError: bone that does not reach from face to face.
+        """
+        axis = axis or _axes(self.settings)[0]
         solver = Equilibrium(POISSON_RATIO, _TOLERANCE, room=_ROOM, capacity=self.capacity)
         return strength(_fraction(bone), strain=_STRAIN, axis=axis, ends="frictionless", solver=solver)  # type: ignore[arg-type]
 
@@ -120,10 +120,10 @@ class Loading:
         )
         here = felt(np.asarray(energy), inside, self.settings.sensing_um / model.voxel_um)
         scale = float(here[inside].mean())
-        # Places without bone in the scan take the mean as theirs.
-        set_point = np.where(here > 1e-3 * scale, here / scale, 1.0).astype(np.float16)
+        # Places far from all bone of the scan take the mean as theirs.
+        set_point = np.where(inside | (here > 0.0), here / scale, 1.0).astype(np.float16)
         nothing = Local(jnp.zeros(bone.shape, jnp.uint8), jnp.zeros(bone.shape, jnp.uint8))
-        return Felt(nothing, set_point, scale, tuple(force), tuple(share), 0.0, 0.0, 0.0)  # type: ignore[arg-type]
+        return Felt(nothing, set_point, scale, tuple(map(float, force)), tuple(map(float, share)))  # type: ignore[arg-type]
 
     @property
     def _response(self) -> Response:
@@ -135,7 +135,7 @@ def _axes(settings: Load) -> tuple[str, ...]:
     """Axes along which the bone of the scan must be solved."""
     if settings.axis == "estimated":
         return _NAMES
-    return (settings.axis,)
+    return ("z",) if settings.axis == "none" else (settings.axis,)
 
 
 def _fraction(volume: Volume) -> Volume:

@@ -110,7 +110,9 @@ def birth_sites(
         if weight is None:
             taken = below(fourth, AREA_LIMIT) < area(fraction, free, (z, y, x))
         else:
-            taken = below(fourth, AREA_LIMIT * 256) < min(area(fraction, free, (z, y, x)), AREA_LIMIT) * int(weight[z, y, x])
+            taken = below(fourth, AREA_LIMIT * 256) < min(area(fraction, free, (z, y, x)), AREA_LIMIT) * int(
+                weight[z, y, x]
+            )
         if not taken:
             continue
         wanted += index < count
