@@ -143,7 +143,7 @@ class _Canvas:
 @lru_cache(maxsize=2)
 def _offsets(reach: int) -> tuple[np.ndarray, np.ndarray]:
     """(3, n) offsets at distances up to ``reach`` + 1 and their squared distances, ascending."""
-    line = np.arange(-reach - 1, reach + 2)
+    line = np.arange(-reach - 1, reach + 2, dtype=np.int32)
     squares = (line**2)[:, None, None] + (line**2)[:, None] + line**2
     chosen = np.flatnonzero(squares <= (reach + 1) ** 2)
     chosen = chosen[np.argsort(squares.ravel()[chosen], kind="stable")]
