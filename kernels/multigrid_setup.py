@@ -62,8 +62,10 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
     """
     sizes: list[tuple[int, int, int, int]] = []
     for level, cells in enumerate(of.cells):
-        # held faces are the smaller part of the cells of the second level; more of them ask for a larger capacity
-        extra = int(0.15 * len(cells.nodes)) if level == 1 else 0
+        extra = 0
+        if level == 1:  # cells at two opposite faces, which a load case may hold; more of them make the list longer
+            ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
+            extra = max(int(end.sum()) for end in ends)
         more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
         exact = (len(cells.nodes), cells.node_count + 1, extra, more)
         points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
