@@ -1,11 +1,13 @@
 """Measure the real scans of ../shared/data and print one Markdown table, the one in docs/morphometry.md.
 
-Run from the repository's root: ``python docs/make_morphometry_table.py``. Scans that are not there are left out.
+Run from the repository's root: ``python docs/make_morphometry_table.py [PART OF A NAME ...]``. Scans that
+are not there are left out.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,7 +56,7 @@ def _joint() -> Table:
     grey = microct.read(DATA / "ormir_GRAY_JOINT.nii.gz")
     compartments = contours(grey, 900.0).bone(1)
     bone = grey.values >= 1170
-    inside = microct.measure(grey, compartments.trabecular, threshold=1170)
+    inside = microct.measure(grey, compartments.trabecular, threshold=1170, thickness=False)
     cortex = measure_cortex(bone, compartments)
     return inside.extended([*cortex, *measure_density(grey, calibration, bone=bone, compartments=compartments)])
 
@@ -73,7 +75,7 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
      lambda: microct.measure(microct.read(DATA / "ormir_TRAB_SEG_IPL.nii.gz"), thickness=False)),
     ("ormir_AUTOCONTOUR_IPL.nii.gz", "60.7 um, no thickness",
      lambda: microct.measure(microct.read(DATA / "ormir_AUTOCONTOUR_IPL.nii.gz"), thickness=False)),
-    ("ormir_GRAY_JOINT.nii.gz", "larger bone, its trabecular compartment, >= 1170 HU", _joint),
+    ("ormir_GRAY_JOINT.nii.gz", "larger bone, trabecular compartment, >= 1170 HU, no thickness", _joint),
     ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0, no thickness",
      lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", thickness=False)),
 )  # fmt: skip
@@ -81,7 +83,10 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
 
 def measured() -> Iterator[tuple[str, str, Table, float]]:
     """File, treatment, table and seconds of processor time of each scan that is there."""
+    wanted = sys.argv[1:]
     for file, treatment, how in SCANS:
+        if wanted and not any(part in file for part in wanted):
+            continue
         if (DATA / file).exists():
             start = time.process_time()
             table = how()

@@ -24,7 +24,9 @@ def register(app: App) -> None:
         app.command(command)
 
 
-def cells(study: Path, /, *, out: Out = None, knock_outs: bool = False, pictures: bool = True) -> None:
+def cells(
+    study: Path, /, *, out: Out = None, knock_outs: bool = False, sbml: bool = False, pictures: bool = True
+) -> None:
     """Let the cells of a study live without bone, and draw every species.
 
     Parameters
@@ -35,6 +37,8 @@ def cells(study: Path, /, *, out: Out = None, knock_outs: bool = False, pictures
         Folder to write to; cells/NAME of the study file if left out.
     knock_outs
         Switch off each mechanism in turn, and say what share of the loss it owns (about half a minute).
+    sbml
+        Write the equations with her constants, initial values and doses as cells.xml (SBML).
     pictures
         Draw figures.
     """
@@ -54,6 +58,8 @@ def cells(study: Path, /, *, out: Out = None, knock_outs: bool = False, pictures
         heading = ("mechanism", "share of the loss of trabecular bone, %", "share of the rise of Ac.f, %")
         found = [(one.name, f"{one.loss:.2f}", f"{one.births:.2f}") for one in shares]
         files.append(_written(folder / "knock_outs.csv", heading, found))
+    if sbml:
+        files.append(_exported(asked, folder / "cells.xml"))
     if pictures:
         from microct.render.cell_figures import draw_cells, draw_owned
 
@@ -171,6 +177,20 @@ def _opened(study: Path, out: Path | None, home: str) -> tuple[Study, Path, str]
     from microct.simulation.config import Study
 
     return Study.from_toml(study), Path(home) / study.stem if out is None else out, study.stem
+
+
+def _exported(study: Study, path: Path) -> Path:
+    """The study's model as SBML."""
+    from microct.signalling.sbml import to_sbml
+    from microct.simulation.demand import patient_of, treatments_of
+
+    years = int(study.time.years) + 1
+    text = to_sbml(patient_of(study), years, treatments_of(study), knock_out=study.patient.knock_out)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise StorageError(f"{path}: {problem.strerror or problem}; give --out a folder that is writable") from None
+    return path
 
 
 def _architecture(run: Path) -> tuple[Compared, ...]:

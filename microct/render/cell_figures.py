@@ -5,69 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from microct.render.figures import COLORS, INK, QUIET, STYLE, saved
+
+if TYPE_CHECKING:
+    from microct.simulation.cells import CellStudy, Compared, Owned, Series
+    from microct.simulation.cohort import Bands, Effect
 
 #: Lines of one panel: Okabe and Ito, told apart by color-blind readers.
 LINES = (*COLORS, "#56B4E9", "#E69F00")
 TREATED = ("#E8F1F8", "#F8EEE3", "#E9F4EC", "#F3EAF3")
 
 
-class Line(Protocol):
-    """A course: `microct.simulation.cells.Series`."""
-
-    key: str
-    group: str
-    label: str
-    unit: str
-    values: Any
-
-
-class Cells(Protocol):
-    """A study of cells: `microct.simulation.cells.CellStudy`."""
-
-    times_yr: Any
-    arms: Mapping[str, Mapping[str, Line]]
-    menopause_yr: float | None
-    drugs: Sequence[tuple[str, float, float]]
-
-
-class Women(Protocol):
-    """Bands over virtual patients: `microct.simulation.cohort.Bands`."""
-
-    times_yr: Any
-    bands: Mapping[str, Any]
-
-
-class Effect(Protocol):
-    """What an outcome depends on: `microct.simulation.cohort.Effect`."""
-
-    name: str
-    mean: float
-    spread: float
-
-
-class Share(Protocol):
-    """What a mechanism owns: `microct.simulation.cells.Owned`."""
-
-    name: str
-    births: float
-    loss: float
-
-
-class Pair(Protocol):
-    """Health beside disease: `microct.simulation.cells.Compared`."""
-
-    group: str
-    label: str
-    unit: str
-    young: float
-    same_age: float
-    osteoporotic: float
-
-
-def draw_cells(cells: Cells, folder: str | Path, title: str = "") -> list[Path]:
+def draw_cells(cells: CellStudy, folder: str | Path, title: str = "") -> list[Path]:
     """Every species over time, one panel a group; thin lines: without drugs. cells.png, cells.svg."""
     import matplotlib
 
@@ -75,7 +26,7 @@ def draw_cells(cells: Cells, folder: str | Path, title: str = "") -> list[Path]:
         return saved(_cells(cells, title), Path(folder) / "cells")
 
 
-def draw_owned(shares: Sequence[Share], folder: str | Path, title: str = "") -> list[Path]:
+def draw_owned(shares: Sequence[Owned], folder: str | Path, title: str = "") -> list[Path]:
     """What each mechanism owns of the loss of bone and of the rise of births. knock_outs.png, .svg."""
     import matplotlib
 
@@ -84,7 +35,7 @@ def draw_owned(shares: Sequence[Share], folder: str | Path, title: str = "") -> 
 
 
 def draw_compared(
-    pairs: Sequence[Pair], folder: str | Path, title: str = "", architecture: Sequence[Pair] = ()
+    pairs: Sequence[Compared], folder: str | Path, title: str = "", architecture: Sequence[Compared] = ()
 ) -> list[Path]:
     """Health beside disease as folds of the healthy young, on a logarithmic axis. compare.png, .svg."""
     import matplotlib
@@ -93,7 +44,7 @@ def draw_compared(
         return saved(_compared([*pairs, *architecture], title), Path(folder) / "compare")
 
 
-def draw_bands(women: Women, folder: str | Path, title: str = "") -> list[Path]:
+def draw_bands(women: Bands, folder: str | Path, title: str = "") -> list[Path]:
     """Median, half and nine tenths of the women over time. ensemble.png, .svg."""
     import matplotlib
 
@@ -109,7 +60,7 @@ def draw_effects(effects: Sequence[Effect], folder: str | Path, title: str = "")
         return saved(_effects(effects, title), Path(folder) / "sensitivity")
 
 
-def _bands(women: Women, title: str) -> Any:
+def _bands(women: Bands, title: str) -> Any:
     from matplotlib.figure import Figure
 
     rows = math.ceil(len(women.bands) / 3)
@@ -150,9 +101,9 @@ def _effects(effects: Sequence[Effect], title: str) -> Any:
     return figure
 
 
-def _panels(arm: Mapping[str, Line]) -> list[tuple[str, list[Line]]]:
+def _panels(arm: Mapping[str, Series]) -> list[tuple[str, list[Series]]]:
     """Lines by group and unit, in order: lines of different units stand in panels of their own."""
-    found: dict[tuple[str, str], list[Line]] = {}
+    found: dict[tuple[str, str], list[Series]] = {}
     for line in arm.values():
         if line.key.endswith((".depot", ".peripheral", ".buried")):
             continue  # where it waits; the panel shows where it acts
@@ -162,7 +113,7 @@ def _panels(arm: Mapping[str, Line]) -> list[tuple[str, list[Line]]]:
     ]
 
 
-def _cells(cells: Cells, title: str) -> Any:
+def _cells(cells: CellStudy, title: str) -> Any:
     from matplotlib.figure import Figure
 
     arm = cells.arms["as studied"]
@@ -205,7 +156,7 @@ def _cells(cells: Cells, title: str) -> Any:
     return figure
 
 
-def _mark(axes: Any, cells: Cells) -> None:
+def _mark(axes: Any, cells: CellStudy) -> None:
     """Menopause as a line, treatments as shades."""
     names = list(dict.fromkeys(name for name, *_ in cells.drugs))
     for name, first, last in cells.drugs:
@@ -214,7 +165,7 @@ def _mark(axes: Any, cells: Cells) -> None:
         axes.axvline(cells.menopause_yr, color=QUIET, linewidth=0.8, dashes=(1, 2), zorder=1)
 
 
-def _owned(shares: Sequence[Share], title: str) -> Any:
+def _owned(shares: Sequence[Owned], title: str) -> Any:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.4, 0.9 + 0.27 * len(shares)))
@@ -238,7 +189,7 @@ def _owned(shares: Sequence[Share], title: str) -> Any:
     return figure
 
 
-def _compared(pairs: Sequence[Pair], title: str) -> Any:
+def _compared(pairs: Sequence[Compared], title: str) -> Any:
     from matplotlib.figure import Figure
 
     shown = [pair for pair in pairs if pair.young > 0 and pair.osteoporotic > 0]

@@ -207,7 +207,7 @@ class _Model:
     def predicted(self, logs: jax.Array) -> jax.Array:
         """Every observation, for constants exp(logs) times their middle."""
         own = {name: value * jnp.exp(log) for (name, value), log in zip(self.middle.items(), logs, strict=True)}
-        p = dataclasses.replace(self.base, cells=dataclasses.replace(self.base.cells, **own))
+        p = dataclasses.replace(self.base, cells=dataclasses.replace(self.base.cells, **own))  # type: ignore[arg-type]
         p, life = (jax.tree.map(jnp.asarray, part) for part in (p, self.life))
         p = jax.tree.map(lambda value: value.astype(jnp.result_type(float)), p)
         at = kept(trajectory(life, p, jnp.asarray(self.doses), self.first_year, SAMPLES_PER_YEAR))

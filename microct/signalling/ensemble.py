@@ -120,7 +120,7 @@ def lives(
     """
 
     def one(age: jax.Array, menopause: jax.Array, own: dict[str, jax.Array]) -> dict[str, jax.Array]:
-        mine = dataclasses.replace(p, cells=dataclasses.replace(p.cells, **own))
+        mine = dataclasses.replace(p, cells=dataclasses.replace(p.cells, **own))  # type: ignore[arg-type]
         life = LifeCourse(age, menopause, jnp.asarray(course))
         return kept(trajectory(life, mine, doses_per_d, first_year, samples_per_year))
 

@@ -37,7 +37,8 @@ NAMES = {
 TOLERANCE = {"natural": 1e-4, "surgical, denosumab": 3e-4, "romosozumab, zoledronate": 3e-4}
 
 
-@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow if LIVES[one][1] else ()) for one in LIVES])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LIVES)
 def test_a_second_engine_lives_the_same_years(name):
     roadrunner = pytest.importorskip("roadrunner")
     patient, treatments = LIVES[name]
