@@ -13,8 +13,8 @@ HEAD = """# The study file
 Made from the code by `make pages`; do not edit.
 
 A study is a TOML file of six sections: which bone, how long, whose, how its BMUs live, what load they feel, and what is
-measured; and of one table for each drug. Every setting may be left out; an unknown section or key is refused with the nearest known
-one, a wrong value with the range that was expected. The run folder keeps the study as it was run.
+measured; and of one table for each drug. Every setting may be left out; an unknown section or key is refused with the
+nearest known one, a wrong value with the range that was expected. The run folder keeps the study as it was run.
 
 ```toml
 [scan]
