@@ -149,7 +149,8 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
     candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
-    rows = math.ceil((births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64) / 64) * 64
+    # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
+    rows = math.ceil((births * (lifetime + BLOCK_STEPS / 2) + births_most + 32) / 32) * 32
     on_cpu = jax.default_backend() == "cpu"
     plan = Plan(
         model.plan.geometry,
