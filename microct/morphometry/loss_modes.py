@@ -2,7 +2,7 @@
 
 After Liu, Guo 2008 (Bone 43:292), who counted the first three in a simulation; the method here is our own and exact in
 topology. Bone that is gone is peeled off where that changes nothing; what cannot be peeled is a sheet where a plate got a
-hole, a line where a rod was cut. A sheet or line owns the lost bone within its own half thickness.
+hole, a line where a rod was cut. A sheet or line owns the lost bone of the plate or rod whose middle it is.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import product
 
 import numpy as np
 
@@ -21,8 +22,10 @@ from microct.status import InputError
 from microct.table import Row, Table
 from microct.volume import Volume
 
-#: How far the core of an element an even number of voxels thick may lie beside its middle, and a corner beyond [voxel].
-OFF_CENTER = 0.9
+#: A way up the distance from marrow that rises less than this for its length runs along the middle of an element.
+LEAST_SLOPE = 0.5
+#: Steps to the 26 neighbors, the nearest first.
+_STEPS = np.array(sorted(set(product((-1, 0, 1), repeat=3)) - {(0, 0, 0)}, key=lambda step: np.abs(step).sum()))
 
 
 class Mode(IntEnum):
@@ -158,40 +161,44 @@ def _claim(mode: np.ndarray, lost: np.ndarray, outer: np.ndarray, core: Core) ->
             perforations = count
         else:
             breakages = count
-    _grow(mode, lost, outer, core.voxels[kind > 0], kind[kind > 0])
+    _give(mode, lost, outer, place)
     return perforations, breakages
 
 
-def _grow(mode: np.ndarray, lost: np.ndarray, outer: np.ndarray, seeds: np.ndarray, kind: np.ndarray) -> None:
-    """Give each core voxel the lost bone within its distance from marrow; the nearer core wins, lines before sheets."""
-    if not len(seeds):
+def _give(mode: np.ndarray, lost: np.ndarray, outer: np.ndarray, place: np.ndarray) -> None:
+    """Give each lost voxel the kind of the core in whose element it lay.
+
+    From each lost voxel the way leads up the distance from marrow as long as that rises at half its full slope or more,
+    so to the middle of the element; where the middle lies at a core, the voxel went with that core. Lines go before
+    sheets.
+    """
+    if not place.any():
         return
-    reach2 = _reach2(outer, seeds)
-    best = np.full(mode.shape, np.iinfo(np.int32).max, np.int32)
-    shape = np.array(mode.shape)
-    longest = int(np.sqrt(reach2.max()))
-    offsets = np.stack(np.meshgrid(*[np.arange(-longest, longest + 1)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    distance2 = (offsets**2).sum(axis=1)
-    order = np.argsort(distance2, kind="stable")
-    for offset, d2 in zip(offsets[order], distance2[order], strict=True):
-        if d2 > reach2.max():
-            break
-        # Lines last, so that they overwrite sheets of the same distance.
-        for one in (Mode.PERFORATION, Mode.BREAKAGE):
-            far = (reach2 >= d2) & (kind == one)
-            at = seeds[far] - 1 + offset
-            at = at[((at >= 0) & (at < shape)).all(axis=1)]
-            index = tuple(at.T)
-            free = lost[index] & (best[index] >= d2)
-            index = tuple(axis[free] for axis in index)
-            best[index] = d2
-            mode[index] = one
-
-
-def _reach2(outer: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-    """Squared reach of each core voxel [voxel2]: its distance from marrow, and what a core may lie beside the middle."""
-    depth2 = np.asarray(squared_distance(outer))[tuple(seeds.T)]
-    return np.asarray((np.sqrt(depth2) + OFF_CENTER) ** 2)
+    depth = np.sqrt(np.asarray(squared_distance(outer))).astype(np.float32).reshape(-1)
+    strides = np.array([outer.shape[1] * outer.shape[2], outer.shape[2], 1])
+    where = np.argwhere(lost)
+    at = (where + 1) @ strides
+    walking = np.arange(len(at))
+    size = np.array(outer.shape)
+    while len(walking):
+        here = at[walking]
+        index = np.stack(np.unravel_index(here, outer.shape), axis=1)
+        best, onward = np.full(len(here), LEAST_SLOPE, np.float32), here.copy()
+        for step in _STEPS:
+            inside = ((index + step >= 0) & (index + step < size)).all(axis=1)
+            there = np.where(inside, here + int(step @ strides), here)
+            slope = (depth[there] - depth[here]) / np.float32(np.linalg.norm(step))
+            better = slope > best + 1e-5
+            best[better], onward[better] = slope[better], there[better]
+        moved = onward != here
+        at[walking] = onward
+        walking = walking[moved]
+    index = np.stack(np.unravel_index(at, outer.shape), axis=1)
+    kind = place.reshape(-1)[at]
+    for step in _STEPS:
+        near = np.clip(index + step, 0, size - 1)
+        kind = np.maximum(kind, place[tuple(near.T)])
+    mode[tuple(where[kind > 0].T)] = kind[kind > 0]
 
 
 def loss_rows(

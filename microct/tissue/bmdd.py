@@ -68,9 +68,7 @@ def tissue_ages(
     flat, when = fraction.reshape(-1), formed_on.reshape(-1)
     for start in range(0, flat.size, _CHUNK):
         bone = np.flatnonzero(flat[start : start + _CHUNK])
-        part = np.bincount(
-            when[start : start + _CHUNK][bone], flat[start : start + _CHUNK][bone], minlength=step + 2
-        )
+        part = np.bincount(when[start : start + _CHUNK][bone], flat[start : start + _CHUNK][bone], minlength=step + 2)
         if len(part) > step + 2:
             raise InputError(f"tissue ages: a voxel was formed in step {len(part) - 1}, after the last step {step}")
         mass += part

@@ -93,14 +93,15 @@ def test_pieces_that_vanish_or_hang_on_nothing_are_islands() -> None:
     after = plate()
     found = loss_modes(before, after)
     assert (found.islands, found.volume[Mode.ISLAND], found.lost) == (1, 64, 64)
-    # Cut free of the plate by one layer, a block stands on nothing: all of it is lost to load.
+    # Cut free of the plate, a block stands on nothing: all of it is lost to load, and the stub goes with it.
     before = plate()
-    before[8:12, 5:9, 5:9] = True
+    before[2:6, 4:10, 4:10] = before[6:12, 6:8, 6:8] = True
     after = before.copy()
-    after[11, 5:9, 5:9] = False
+    after[8:11, 6:8, 6:8] = False
     found = loss_modes(before, after)
-    assert (found.islands, found.volume[Mode.ISLAND]) == (1, 3 * 16)
-    assert (found.breakages, found.volume[Mode.BREAKAGE]) == (1, 16)
+    assert (found.islands, found.volume[Mode.ISLAND]) == (1, 4 * 36 + 2 * 4)
+    assert (found.breakages, found.volume[Mode.BREAKAGE]) == (1, 12)
+    assert found.lost == 4 * 36 + 5 * 4
 
 
 def test_a_shaved_surface_only_thins() -> None:
