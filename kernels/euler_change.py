@@ -1,8 +1,9 @@
 """What the loss of some voxels does to topology: peel away what changes nothing, and weigh what is left.
 
 Bone is 26-connected, marrow 6-connected. A voxel is simple if its loss changes no topology: the bone around it is
-one piece, and so is the marrow at its faces (Bertrand, Malandain 1994). What remains after all simple voxels that are to
-go have gone is the core of the loss: a sheet where a plate was holed, a line where a rod was cut. Neighborhoods of
+one piece, and so is the marrow at its faces (Bertrand, Malandain 1994).
+What is left after all simple voxels of
+the loss have gone is the core of the loss: a sheet where a plate was holed, a line where a rod was cut. Neighborhoods of
 2x2x2 voxels that touch one core hold no other, so the changes of the Euler number of all cores add up exactly.
 """
 
@@ -101,7 +102,9 @@ def core_of_loss(bone: np.ndarray, lost: np.ndarray) -> Core:
     shape = bone.shape
     strides = np.array([shape[1] * shape[2], shape[2], 1])
     left = np.flatnonzero(lost)
-    parity = sum(((left // stride) % length % 2) << k for k, (stride, length) in enumerate(zip(strides, shape)))
+    parity = sum(
+        ((left // stride) % length % 2) << k for k, (stride, length) in enumerate(zip(strides, shape, strict=True))
+    )
     faces = np.concatenate([strides, -strides])
     while len(left):
         open_faces = np.zeros(len(left), bool)

@@ -154,7 +154,7 @@ _MORPHOMETRY = (
         ("activation_frequency_read", "Ac.f.Bx", "1/yr", "births times their patches of surface, for BS and year"),
         ("erosion_depth_read", "E.De.Bx", "um", "mean depth of cavities that are eroded and not yet refilled"),
         ("wall_thickness_read", "W.Th.Bx", "um", "mean thickness that sites in formation are on their way to"),
-        ("mineralizing_surface", "MS/BS", "%", "surface that takes label: in formation for longer than the lag, and after"),
+        ("mineralizing_surface", "MS/BS", "%", "surface that takes label, from a lag after formation began"),
         ("mineral_apposition_rate", "MAR", "um/d", "mean speed of the front of formation"),
         ("adjusted_apposition_rate", "Aj.AR", "um/d", "MAR MS / OS: averaged over osteoid surface"),
         ("bone_formation_rate_surface", "BFR/BS", "um/yr", "bone formed in a year for its surface (um3/um2/yr)"),

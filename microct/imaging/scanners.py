@@ -1,4 +1,4 @@
-"""What a clinic's scanner would see of a bone: density, its projection (DXA), and HR-pQCT with blur, voxels and noise."""
+"""What a clinic's scanner would see of a bone: density, its projection (DXA), HR-pQCT with blur, voxels, noise."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Scanner:
             )
 
 
-#: By name. Point spread: the Gaussian that, averaged over these voxels, resolves 95 um (61 um voxels) and 142 um (82 um) at
-#: 10 % of the modulation transfer (Manske et al. 2015, unverified: from memory). Noise: assumed, of the order of published
+#: By name. Point spread: the Gaussian that, averaged over these voxels, resolves 95 um (61 um voxels) and 142 um (82 um
+#: voxels) at 10 % of the modulation transfer (Manske et al. 2015, unverified). Noise: assumed, of the order of published
 #: phantom scans (unverified).
 SCANNERS = {
     "hrpqct-61": Scanner(60.7, 147.0, 40.0),
@@ -62,7 +62,7 @@ def density(bone: Volume, tissue_mgha: float | np.ndarray = TISSUE_DENSITY) -> V
             f"density: expected uint8 bone fraction or a bool mask, got {values.dtype}; use microct.segment"
         )
     tissue = np.asarray(tissue_mgha, np.float32)
-    if tissue.ndim and tissue.shape != values.shape or not (tissue >= 0.0).all():
+    if (tissue.ndim and tissue.shape != values.shape) or not (tissue >= 0.0).all():
         raise InputError(
             "density: expected tissue mineral of 0 mgHA/cm3 or more (usual: 800 to 1300), one number or one for each "
             f"voxel of {values.shape}"
@@ -134,9 +134,9 @@ def scan_as(mineral: Volume, scanner: Scanner | str, seed: int = 0) -> Volume:
         seed: of the noise.
 
     Returns:
-        Density [mgHA/cm3], float32, on the scanner's voxels: blurred (the block's faces are mirrors, so that its mineral
-        stays), averaged over each new voxel, noise added. The block's middle stays; what does not fill a whole voxel at
-        its faces is cut off.
+        Density [mgHA/cm3], float32, on the scanner's voxels: blurred (the block's faces are mirrors, so that its
+        mineral stays), averaged over each new voxel, noise added. The block's middle stays; what does not fill a whole
+        voxel at its faces is cut off.
 
     Raises:
         StudyError: an unknown scanner. InputError: voxels coarser than the scanner's, or a block too small.

@@ -1,8 +1,8 @@
 """How bone was lost: plates perforated, rods broken, islands, or thinning, by what each loss did to topology.
 
 After Liu, Guo 2008 (Bone 43:292), who counted the first three in a simulation; the method here is our own and exact in
-topology. Bone that is gone is peeled off where that changes nothing; what cannot be peeled is a sheet where a plate got a
-hole, a line where a rod was cut. A sheet or line owns the lost bone of the plate or rod whose middle it is.
+topology. Bone that is gone is peeled off where that changes nothing; what cannot be peeled is a sheet where a plate got
+a hole, a line where a rod was cut. A sheet or line owns the lost bone of the plate or rod whose middle it is.
 """
 
 from __future__ import annotations

@@ -118,8 +118,8 @@ def bmdd(ages: TissueAges, law: MineralLaw | None = None, blur_wt: float = 0.5) 
     Args:
         ages: from `tissue_ages`.
         law: of mineralization.
-        blur_wt: standard deviation of a reading [Ca wt %]: beam noise, and spread between lamellae (assumed). It acts on
-            the histogram, and so on peak, width and CaLow, never on means.
+        blur_wt: standard deviation of a reading [Ca wt %]: beam noise, and spread between lamellae (assumed). It acts
+            on the histogram, and so on peak, width and CaLow, never on means.
     """
     ca = (law or MineralLaw()).calcium(ages.age_yr)
     edges = np.arange(0.0, 35.0 + BIN_WT, BIN_WT)

@@ -11,13 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from microct.kernels.bmu_table import BMUTable, Schedule
-from microct.kernels.cavity import BONE, FRONT, FULL
+from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.state import Ledger, State
 from microct.tissue.mineral import DAYS_PER_YEAR
 
 #: From apposition of osteoid to its mineral [d] (Martinez-Reina 2019, in its code), as in `mineral.MineralLaw`.
 LAG_DAYS = 12.0
 QUIET, ERODED, FORMING = 0, 1, 2
+#: Rows of the table that are looked at together.
+_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
 
     lag = round(LAG_DAYS / clock.step_days)
     start, last = int(schedule.refill_start), int(schedule.last)
-    # A site takes label from a lag after its formation began to a lag after it ended. Sites that closed less than a lag ago
-    # are no longer in the table; those about to close stand for them.
+    # A site takes label from a lag after its formation began to a lag after it ended. Sites that closed less than a lag
+    # ago are no longer in the table; those about to close stand for them.
     closed = float(area[forming & (age >= last - lag)].sum())
     labeled = float(area[forming & (age >= start + lag)].sum()) + closed
     osteoid = float(area[forming].sum()) + closed
@@ -103,16 +105,28 @@ def between(state: State, previous: State, clock: Clock, voxel_um: float) -> dic
 
 
 def site_map(state: State, clock: Clock) -> np.ndarray:
-    """(nz, ny, nx) uint8: `QUIET`, or held by a site that is `ERODED` (resorption, reversal) or `FORMING`."""
-    shape = state.fields.fraction.shape
-    sites = np.zeros(shape, np.uint8)
-    table = _used(state.bmus)
-    _, forming, _ = _phase(table, state.step, clock)
-    cell, corner = np.asarray(state.bmus.cell[: state.count]), np.asarray(state.bmus.corner[: state.count])
-    for row in np.flatnonzero(table["live"]):
-        used = cell[row][cell[row] >= 0]
-        z, y, x = corner[row, 0] + (used >> 20), corner[row, 1] + (used >> 10 & 1023), corner[row, 2] + (used & 1023)
-        sites[z, y, x] = FORMING if forming[row] else ERODED
+    """(nz, ny, nx) uint8: `QUIET`, or at the surface of a site that is `ERODED` (resorption, reversal) or `FORMING`.
+
+    Of the voxels that a site holds, those within one voxel of where its front now stands are marked.
+    """
+    sites = np.zeros(state.fields.fraction.shape, np.uint8)
+    bmus = state.bmus
+    table = _used(bmus)
+    age, forming, _ = _phase(table, state.step, clock)
+    clipped = _clipped(age, clock.schedule)
+    down, up = np.asarray(clock.schedule.erosion)[clipped], np.asarray(clock.schedule.refill)[clipped]
+    end, stop = np.asarray(bmus.final_front), np.asarray(bmus.stop_front)
+    front = np.where(up == 0, end * down // FRONT, end + (stop - end) * up // FRONT)
+    corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
+    for start in range(0, state.count, _ROWS):
+        part = slice(start, min(start + _ROWS, state.count))
+        cell, delta, profile = (np.asarray(column[part]) for column in (bmus.cell, bmus.delta, bmus.profile))
+        depth = front[part, None] * profile.astype(np.float64) / FRONT
+        at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
+        row, entry = np.nonzero(at)
+        used, first = cell[row, entry], corner[part][row]
+        place = first[:, 0] + (used >> 20), first[:, 1] + (used >> 10 & 1023), first[:, 2] + (used & 1023)
+        sites[place] = np.where(forming[part][row], FORMING, ERODED)
     return sites
 
 

@@ -1,9 +1,9 @@
 """Mineral of bone tissue by its age: the law of mineralization, and density and modulus by mineral.
 
 New osteoid waits for `MineralLaw.lag_days`. Then calcium rises as the sum of a fast (primary) and a slow (secondary)
-saturation, each a hyperbola ``c t / (t + tau)``, the form and time constants that Ruffoni et al. 2007 (Bone 40:1308) use.
-A single rate of 0.007 a day (Martinez-Reina 2019) is complete within two years, so that half or double the turnover would
-hardly change mineral, against what is measured (zoledronate for three years: mean calcium +3.2 %).
+saturation, each a hyperbola ``c t / (t + tau)``: form and half-times of Ruffoni et al. 2007 (Bone 40:1308). A single
+rate of 0.007 a day (Martinez-Reina 2019) is complete within two years, so that half or double the turnover would hardly
+change mineral, against what is measured (zoledronate for three years: mean calcium +3.2 %).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from microct.status import StudyError
 DAYS_PER_YEAR = 365.25
 #: Calcium in hydroxyapatite, Ca10(PO4)6(OH)2, by mass (stoichiometry).
 CALCIUM_IN_HYDROXYAPATITE = 0.3989
-#: Density of mineral and of organic matrix [g/cm3], and share of volume that is organic (Martinez-Reina 2019, its code).
+#: Density of mineral and organic matrix [g/cm3], share of volume that is organic (Martinez-Reina 2019, its code).
 MINERAL_DENSITY, ORGANIC_DENSITY, ORGANIC_SHARE = 3.2, 1.1, 3.0 / 7.0
 #: Density of the resin that takes the place of water where calcium is measured, in backscattered electron images of
 #: embedded bone [g/cm3] (polymethyl methacrylate; unverified that all water is replaced).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ def integral(turnover: float, idle: float = 0.0) -> float:
     """Integral of m(a + idle) f exp(-f a) by quadrature."""
     start = max(LAW.lag_years - idle, 0.0)
     marks = [start, start + 0.1, start + 1.0, start + 10.0, start + 60.0 / turnover]
-    pieces = zip(marks[:-1], marks[1:], strict=True)
+    pieces = itertools.pairwise(marks)
     return sum(
         integrate.quad(lambda a: float(LAW.calcium(a + idle)) * turnover * np.exp(-turnover * a), *piece)[0]
         for piece in pieces
@@ -109,7 +111,9 @@ def test_distribution_of_a_healthy_population() -> None:
     middles = 0.5 * (found.edges[1:] + found.edges[:-1])
     assert float(middles @ found.share) / 100 == pytest.approx(found.mean, abs=0.05)
     fast = bmdd(TissueAges(steady_ages(3 * HEALTHY_TURNOVER_PER_YR), np.ones(512)))
-    assert fast.mean < found.mean and fast.low > found.low and fast.density < found.density
+    assert fast.mean < found.mean
+    assert fast.low > found.low
+    assert fast.density < found.density
     assert np.isnan(bmdd(TissueAges(np.zeros(0), np.zeros(0))).mean)
 
 
