@@ -1,10 +1,13 @@
 """Measure the real scans of ../shared/data and print one Markdown table, the one in docs/morphometry.md.
 
-Run from the repository's root: ``python docs/make_morphometry_table.py``. Scans that are not there are left out.
+Run from the repository's root: ``python docs/make_morphometry_table.py [PART OF A NAME ...]``. Scans that
+are not there are left out.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,10 +17,10 @@ import numpy as np
 import microct
 import microct.quantities
 from microct import Volume
-from microct.table import Table
+from microct.table import Row, Table
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
-COLUMNS = ("BV/TV", "BS/TV", "Tb.Th", "Tb.Sp", "Tb.N", "Conn.D", "Euler", "N.Comp", "Is.V")
+COLUMNS = ("BV/TV", "BS/TV", "Tb.Th", "Tb.Sp", "Tb.N", "Conn.D", "SMI", "DA", "Euler", "N.Comp", "Is.V")
 
 
 def _without_border(volume: Volume) -> Volume:
@@ -42,6 +45,22 @@ def _labels(file: str, key: str, unit_mm: float, spacing_key: str, thickness: bo
     return microct.measure(Volume(bone, tuple(spacing)), thickness=thickness)
 
 
+def _joint() -> Table:
+    """The larger bone of the finger joint: contours found, trabecular compartment, cortex and density."""
+    from microct.morphometry.contour import contours
+    from microct.morphometry.cortex import measure_cortex
+    from microct.morphometry.density import Calibration, measure_density
+
+    given = json.loads((DATA / "ref_ormir_gray_joint.json").read_text())["calibration"]
+    calibration = Calibration.hounsfield(given["mu_water"], given["rescale_slope"], given["rescale_intercept"])
+    grey = microct.read(DATA / "ormir_GRAY_JOINT.nii.gz")
+    compartments = contours(grey, 900.0).bone(1)
+    bone = grey.values >= 1170
+    inside = microct.measure(grey, compartments.trabecular, threshold=1170, thickness=False)
+    cortex = measure_cortex(bone, compartments)
+    return inside.extended([*cortex, *measure_density(grey, calibration, bone=bone, compartments=compartments)])
+
+
 #: (file, what is done, how): fields of view that are mostly air are measured without thickness, whose marrow would
 #: be that air.
 SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
@@ -56,8 +75,7 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
      lambda: microct.measure(microct.read(DATA / "ormir_TRAB_SEG_IPL.nii.gz"), thickness=False)),
     ("ormir_AUTOCONTOUR_IPL.nii.gz", "60.7 um, no thickness",
      lambda: microct.measure(microct.read(DATA / "ormir_AUTOCONTOUR_IPL.nii.gz"), thickness=False)),
-    ("ormir_GRAY_JOINT.nii.gz", ">= 1170 HU, no thickness",
-     lambda: microct.measure(microct.read(DATA / "ormir_GRAY_JOINT.nii.gz"), threshold=1170, thickness=False)),
+    ("ormir_GRAY_JOINT.nii.gz", "larger bone, trabecular compartment, >= 1170 HU, no thickness", _joint),
     ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0, no thickness",
      lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", thickness=False)),
 )  # fmt: skip
@@ -65,7 +83,10 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
 
 def measured() -> Iterator[tuple[str, str, Table, float]]:
     """File, treatment, table and seconds of processor time of each scan that is there."""
+    wanted = sys.argv[1:]
     for file, treatment, how in SCANS:
+        if wanted and not any(part in file for part in wanted):
+            continue
         if (DATA / file).exists():
             start = time.process_time()
             table = how()
@@ -77,9 +98,14 @@ def main() -> None:
     units = [microct.quantities.QUANTITIES[symbol].label for symbol in COLUMNS]
     print("| scan | treated | " + " | ".join(units) + " | CPU s |")
     print("|---" * (len(COLUMNS) + 3) + "|")
+    cortical: list[Row] = []
     for file, treatment, table, seconds in measured():
         values = [f"{table[symbol].value:.4g}" if symbol in table else "" for symbol in COLUMNS]
         print(f"| {file} | {treatment} | " + " | ".join(values) + f" | {seconds:.1f} |", flush=True)
+        if "Ct.Th" in table:
+            cortical = [row for row in table if row.quantity.group in ("cortex", "density")]
+    if cortical:
+        print("\nCortex and density of the finger bone: " + ", ".join(f"{row}" for row in cortical) + ".")
 
 
 if __name__ == "__main__":

@@ -62,8 +62,10 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
     """
     sizes: list[tuple[int, int, int, int]] = []
     for level, cells in enumerate(of.cells):
-        # held faces are the smaller part of the cells of the second level; more of them ask for a larger capacity
-        extra = int(0.15 * len(cells.nodes)) if level == 1 else 0
+        extra = 0
+        if level == 1:  # cells at two opposite faces, which a load case may hold; more of them make the list longer
+            ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
+            extra = max(int(end.sum()) for end in ends)
         more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
         exact = (len(cells.nodes), cells.node_count + 1, extra, more)
         points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
@@ -102,11 +104,11 @@ def hierarchy(of: Structure, fixed: np.ndarray, poisson_ratio: float, sizes: Cap
         elif n == 1:
             modulus = np.zeros((len(cells.nodes), 8), np.float32)
             modulus[of.steps[0].parent, of.steps[0].slot] = of.mesh.modulus
-            extra_cells, extra = _summed(of.steps[0].parent[odd[0]], _moved(odd, of, matrix, 1))
+            extra_cells, extra = _summed(of.steps[0].parent[odd[0]], _moved(odd, of, poisson_ratio, 1))
             extra_rows = max(extra_rows, _filled(len(extra_cells)))
         elif n == 2:
-            matrices = _second(of, matrix)
-            there, more = _summed(of.steps[1].parent[of.steps[0].parent[odd[0]]], _moved(odd, of, matrix, 2))
+            matrices = _second(of, poisson_ratio)
+            there, more = _summed(of.steps[1].parent[of.steps[0].parent[odd[0]]], _moved(odd, of, poisson_ratio, 2))
             matrices[there] += more
         else:
             assert matrices is not None
@@ -197,9 +199,9 @@ def _children(poisson_ratio: float) -> np.ndarray:
 
 
 @lru_cache(maxsize=8)
-def _grandchildren(key: bytes) -> np.ndarray:
+def _grandchildren(poisson_ratio: float) -> np.ndarray:
     """(64, 576) float32 stiffness that a grandchild of unit modulus gives; slot of the child counts more slowly."""
-    matrix = np.frombuffer(key).reshape(24, 24)
+    matrix = stiffness_matrix(poisson_ratio)
     down = [_to_child(first, 0) @ _to_child(second, 0) for first, second in product(range(8), repeat=2)]
     return np.stack([(to.T @ matrix @ to).ravel() for to in down]).astype(np.float32)
 
@@ -225,16 +227,19 @@ def _exceptions(of: Structure, fixed: np.ndarray, matrix: np.ndarray) -> tuple[n
     return which, true
 
 
-def _moved(odd: tuple[np.ndarray, np.ndarray], of: Structure, matrix: np.ndarray, levels: int) -> np.ndarray:
+def _moved(odd: tuple[np.ndarray, np.ndarray], of: Structure, poisson_ratio: float, levels: int) -> np.ndarray:
     """(n, 24, 24) what those voxels give to their ancestors, less what the rule says they give."""
     which, true = odd
-    ruled = of.mesh.modulus[which, None, None] * matrix.astype(np.float32)
-    at = which
-    for step in of.steps[:levels]:
-        true = _carried(true, step.slot[at], step.stretched[at])
-        ruled = _carried(ruled, step.slot[at], np.zeros_like(step.stretched[at]))
-        at = step.parent[at]
-    return true - ruled
+    first = of.steps[0]
+    slot, at = first.slot[which], first.parent[which]
+    true = _carried(true, slot, first.stretched[which])
+    rule = _children(poisson_ratio).astype(np.float32)
+    if levels == 2:
+        second = of.steps[1]
+        true = _carried(true, second.slot[at], second.stretched[at])
+        slot = slot.astype(np.int16) * 8 + second.slot[at]
+        rule = _grandchildren(poisson_ratio)
+    return true - (of.mesh.modulus[which, None] * rule[slot]).reshape(-1, 24, 24)
 
 
 def _carried(matrices: np.ndarray, slot: np.ndarray, stretched: np.ndarray) -> np.ndarray:
@@ -259,13 +264,13 @@ def _summed(parent: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.nd
     return ordered[starts], np.add.reduceat(matrices[order], starts, axis=0)
 
 
-def _second(of: Structure, matrix: np.ndarray) -> np.ndarray:
+def _second(of: Structure, poisson_ratio: float) -> np.ndarray:
     """(cells of the third level, 24, 24) by the rule: 64 moduli times what each place gives."""
     first, second = of.steps[0], of.steps[1]
     modulus = np.zeros((len(of.cells[2].nodes), 64), np.float32)
     place = first.slot.astype(np.int16) * 8 + second.slot[first.parent]
     modulus[second.parent[first.parent], place] = of.mesh.modulus
-    return (modulus @ _grandchildren(matrix.tobytes())).reshape(-1, 24, 24)
+    return (modulus @ _grandchildren(poisson_ratio)).reshape(-1, 24, 24)
 
 
 def _next(matrices: np.ndarray, step: Coarsening, count: int) -> np.ndarray:

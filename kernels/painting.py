@@ -55,21 +55,28 @@ def paint(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> np.
         else:
             canvas.crescents(value, radius, shape, place, direction[group], larger[group])
     table = np.concatenate([[0], levels - closed]).astype(np.int32)
-    return table[canvas.inside()]
+    result = np.empty(squared.shape, np.int32)
+    for plane, painted in zip(result, canvas.inside(), strict=True):  # indices are eight bytes each while they are used
+        plane[...] = table[painted]
+    return result
 
 
 def _larger_neighbors(squared: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Squared radius and step's number of the neighbor whose ball leaves least of each ball uncovered; -1 for none."""
-    ny, nx = squared.shape[1] + 2, squared.shape[2] + 2
-    padded = np.pad(squared, 1).ravel()
+    depth, rows, columns = squared.shape
+    plane, ny, nx = rows * columns, rows + 2, columns + 2
     strides = _STEPS @ np.array([ny * nx, nx, 1])
     lengths = np.sqrt((_STEPS**2).sum(axis=1)).astype(np.float32)
     larger = np.zeros(len(centers), np.int32)
     direction = np.full(len(centers), -1, np.int8)
-    for first in range(0, len(centers), _BATCH):
-        part = slice(first, first + _BATCH)
-        z, y, x = np.unravel_index(centers[part], squared.shape)
-        at = ((z + 1) * ny + y + 1) * nx + x + 1
+    step = max(1, _BATCH // plane)
+    for z in range(0, depth, step):
+        part = slice(*np.searchsorted(centers, (z * plane, (z + step) * plane)))
+        first, last = max(z - 1, 0), min(z + step + 1, depth)
+        padded = np.pad(squared[first:last], 1).ravel()
+        inside, x = np.divmod(centers[part] - first * plane, columns)
+        inside, y = np.divmod(inside, rows)
+        at = ((inside + 1) * ny + y + 1) * nx + x + 1
         own = padded[at]
         best = np.full(len(at), -np.inf, np.float32)
         for number, stride in enumerate(strides):
@@ -143,7 +150,7 @@ class _Canvas:
 @lru_cache(maxsize=2)
 def _offsets(reach: int) -> tuple[np.ndarray, np.ndarray]:
     """(3, n) offsets at distances up to ``reach`` + 1 and their squared distances, ascending."""
-    line = np.arange(-reach - 1, reach + 2)
+    line = np.arange(-reach - 1, reach + 2, dtype=np.int32)
     squares = (line**2)[:, None, None] + (line**2)[:, None] + line**2
     chosen = np.flatnonzero(squares <= (reach + 1) ** 2)
     chosen = chosen[np.argsort(squares.ravel()[chosen], kind="stable")]

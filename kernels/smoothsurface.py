@@ -13,7 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 # Voxels that are worked on at once.
-_SLAB = 1 << 20
+_SLAB = 1 << 18
+# Axes are filled up to a multiple of this.
+_BUCKET = 16
 
 
 class SmoothSurface(NamedTuple):
@@ -40,15 +42,17 @@ def smooth_surface(bone: np.ndarray, region: np.ndarray | None = None) -> Smooth
         bone: (nz, ny, nx) bool. It goes on unchanged beyond the faces of the volume, which are no surface.
         region: (nz, ny, nx) bool, where to count; None for everywhere.
     """
-    depth = bone.shape[0]
-    planes = max(4, _SLAB // (bone.shape[1] * bone.shape[2]))
+    depth, ny, nx = bone.shape
+    # Few shapes compile few programs; what is filled up has no weight.
+    rows, columns = (-(-n // _BUCKET) * _BUCKET for n in (ny, nx))
+    planes = max(4, min(-(-depth // _BUCKET) * _BUCKET, _SLAB // (rows * columns)))
     total = np.zeros(10)
-    sides = np.pad(bone, ((0, 0), (4, 4), (4, 4)), mode="edge")
+    sides = np.pad(bone, ((0, 0), (4, 4 + rows - ny), (4, 4 + columns - nx)), mode="edge")
     for first in range(0, depth, planes):
         last = min(first + planes, depth)
         part = sides[np.clip(np.arange(first - 4, first + planes + 4), 0, depth - 1)]
-        weight = np.zeros((planes, *bone.shape[1:]), bool)
-        weight[: last - first] = True if region is None else region[first:last]
+        weight = np.zeros((planes, rows, columns), bool)
+        weight[: last - first, :ny, :nx] = True if region is None else region[first:last]
         total += np.asarray(_sums(jnp.asarray(part), jnp.asarray(weight)), float).sum(axis=(1, 2))
     area, concave_area, convex, concave, zz, yy, xx, zy, zx, yx = total
     normals = np.array([[zz, zy, zx], [zy, yy, yx], [zx, yx, xx]])

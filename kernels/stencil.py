@@ -46,6 +46,20 @@ def configuration_histogram(bone: np.ndarray | jax.Array, threshold: int = 1) ->
     return counts
 
 
+def periodic_histogram(bone: np.ndarray | jax.Array, threshold: int = 1) -> np.ndarray:
+    """Count the patterns of a volume that goes on periodically in all directions: as many as there are voxels.
+
+    Args:
+        bone, threshold: as `configuration_histogram`.
+
+    Returns:
+        (256,) int64 counts; surface, curvature and Euler number of one period.
+    """
+    binary = bone >= threshold
+    pad = jnp.pad if isinstance(bone, jax.Array) else np.pad
+    return configuration_histogram(pad(binary, ((0, 1),) * 3, mode="wrap"))
+
+
 def region_histogram(bone: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """Count patterns so that a region of voxels is covered with its own volume, neither more nor less.
 

@@ -92,14 +92,20 @@ def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
     centers = ball_centers(squared)
     centers = centers[4 * squared.ravel()[centers].astype(np.int64) > local.ravel()[centers]]
     axes.ravel()[centers] = True
-    padded, chosen = np.pad(squared, 2).ravel(), np.pad(axes, 2)
-    place = np.flatnonzero(chosen)
-    chosen = chosen.ravel()
-    second = np.zeros(len(place), bool)
-    for stride in ((squared.shape[1] + 4) * (squared.shape[2] + 4), squared.shape[2] + 4, 1):
-        here = padded[place]
-        pair = (padded[place - stride] == here) & chosen[place - stride]
-        second |= pair & (padded[place - 2 * stride] < here) & (padded[place + stride] < here)
+    radius, chosen = squared.ravel(), axes.ravel()
+    here, second = radius[centers], np.zeros(len(centers), bool)
+    stride = squared.size
+    for axis, along in enumerate(np.unravel_index(centers, squared.shape)):
+        size = squared.shape[axis]
+        stride //= size
+
+        def radius_at(steps: int, along: np.ndarray = along, size: int = size, stride: int = stride) -> np.ndarray:
+            inside = (along + steps >= 0) & (along + steps < size)
+            return np.where(inside, radius[centers + np.where(inside, steps * stride, 0)], 0)
+
+        before = centers - np.where(along > 0, stride, 0)
+        pair = (along > 0) & (radius[before] == here) & chosen[before]
+        second |= pair & (radius_at(-2) < here) & (radius_at(1) < here)
     axes.ravel()[centers[second]] = False
     return axes
 

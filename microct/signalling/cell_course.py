@@ -57,7 +57,8 @@ class CellCourse:
         cells: by name, folds of health: every population of `CellState` and every signal of `rates.Signals`.
         healthy: activation frequency [1/yr], erosion depth and wall thickness [um] of healthy bone.
         readouts: by symbol: CTX, P1NP (markers), LS.BMD, TH.BMD (density of spine and hip), TMD (mineral of
-            trabecular bone); folds of the healthy young, of a piece of bone without voxels (`tissue`).
+            trabecular bone), V (trabecular bone volume); folds of the healthy young, of bone without voxels
+            (`tissue`).
         drugs: amounts by name, ``drug.amount``, in the units of the drug's file; 0 where it is not given.
     """
 
@@ -200,6 +201,13 @@ def _reported_from_start(
     return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)  # type: ignore[no-any-return]
 
 
+def body_at_start(patient: Patient, p: ModelParameters, treatments: Sequence[Treatment] = ()) -> Body:
+    """The body of a patient when her study starts (scalars)."""
+    first = _reported_from_start(patient, p, treatments, 0)
+    parts = (first.cells, first.drugs, first.tissue)
+    return Body(*(jax.tree.map(lambda series: jnp.asarray(series[0]), part) for part in parts))
+
+
 def young_body(age_yr: Any, p: ModelParameters) -> Body:
     """A healthy body without a drug, with the marrow fat of an age [yr]; of the precision of the constants."""
     body = healthy_body()
@@ -239,7 +247,10 @@ def _as_course(times: Series, at: Report, p: CellParameters) -> CellCourse:
         cells={**_fields(cells), **_fields(told)},
         healthy=(p.activation_frequency_per_yr, p.erosion_depth_um, p.wall_thickness_um),
         modeling_um_per_yr=np.asarray(at.demand.modeling_um_per_yr),
-        readouts={symbol: np.asarray(getattr(at.readouts, name)) for symbol, name in READOUTS.items()},
+        readouts={
+            **{symbol: np.asarray(getattr(at.readouts, name)) for symbol, name in READOUTS.items()},
+            "V": np.asarray(at.tissue.trabecular_volume),
+        },
         drugs={
             f"{drug}.{amount}": series
             for drug, amounts in _fields(at.drugs).items()

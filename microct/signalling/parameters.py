@@ -161,7 +161,7 @@ class CellParameters:
         "FRAME biopsies: MS/BS 5.64 % at 2 months, below placebo at 12", fitted=True,
     )  # fmt: skip
     modeling_um_per_yr: float = constant(
-        28.0, "um/yr", "bone formed on quiescent surface at full blockade of sclerostin, whole reserve",
+        29.5, "um/yr", "bone formed on quiescent surface at full blockade of sclerostin, whole reserve",
         "FRAME: spine +13.3 % (unverified)", fitted=True,
     )  # fmt: skip
     osteogenic_exponent: float = constant(

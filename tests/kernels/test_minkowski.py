@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference.fields import curvature_density, directed_field, gaussian_field, level, surface_density
+from reference.morphometry import bending_by_definition, intercept_lengths_by_definition
 
 from microct.kernels import curvature, intercepts, minkowski, smoothsurface, stencil, surface
 
@@ -60,6 +61,15 @@ def test_marrow_has_minus_the_curvature_of_bone():
     assert curvature.mean_curvature_integral(plus, UNIT) == pytest.approx(
         -curvature.mean_curvature_integral(minus, UNIT), rel=1e-12
     )
+
+
+def test_intercepts_and_bending_by_their_definitions():
+    bone = np.random.default_rng(6).random((6, 7, 8)) < 0.4
+    lengths = intercepts.intercept_lengths(periodic(bone), UNIT)
+    for direction, length in zip(surface.DIRECTIONS, lengths, strict=True):
+        assert length == pytest.approx(intercept_lengths_by_definition(bone, tuple(direction)))
+    one_axis = np.repeat(bone[:, :1, :1], 7, axis=1).repeat(8, axis=2)
+    assert surface.bending(one_axis, UNIT) == pytest.approx(bending_by_definition(one_axis))
 
 
 def test_rods_read_their_circumference():

@@ -58,6 +58,16 @@ def test_region_of_a_sub_box_equals_the_crop(bone):
     np.testing.assert_array_equal(stencil.region_histogram(wide, mask), stencil.region_histogram(bone))
 
 
+def test_periodic_volumes_count_every_corner_once():
+    bone = np.random.default_rng(2).random((5, 6, 7)) < 0.5
+    histogram = stencil.periodic_histogram(bone)
+    assert histogram.sum() == bone.size
+    shifted = np.roll(bone, (1, 2, 3), axis=(0, 1, 2))
+    np.testing.assert_array_equal(histogram, stencil.periodic_histogram(shifted))
+    np.testing.assert_array_equal(histogram, stencil.periodic_histogram(jnp.asarray(bone)))
+    np.testing.assert_array_equal(stencil.periodic_histogram(np.tile(bone, (2, 1, 1))), 2 * histogram)
+
+
 def test_a_particle_inside_counts_once():
     bone = np.zeros((6, 6, 6), bool)
     bone[2:4, 2:4, 2:4] = True

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from reference.fields import gaussian_field, level
+from skimage.measure import euler_number
 
 from microct import Volume, measure
 from microct.kernels import distance, thickness
@@ -63,18 +64,19 @@ def test_plate_model_of_plates():
 
 
 def test_all_indices_of_a_network_are_finite_or_explained():
-    bone = gaussian_field(64, 2.5, 2) > level(0.25)
+    bone = gaussian_field(40, 2.5, 2) > level(0.25)
     table = measure(volume(bone), indices="all")
     again = measure(volume(bone), indices="all")
     for row, other in zip(table, again, strict=True):
         assert row.value == other.value or (math.isnan(row.value) and math.isnan(other.value)), row.symbol
         assert math.isfinite(row.value) or row.note, row.symbol
-    assert table["DA"].value == pytest.approx(1, abs=0.15)
+    assert table["DA"].value == pytest.approx(1, abs=0.3)
     assert table["DA.BJ"].value == pytest.approx(1 - table["DA"].value ** -2)
-    assert table["DA.N"].value == pytest.approx(1, abs=0.15)
+    assert table["DA.N"].value == pytest.approx(1, abs=0.3)
     assert 2 < table["FD"].value < 3
     assert table["FD.R2"].value > 0.99
-    assert table["B0"].value - table["B1"].value + table["B2"].value <= 1
+    plain = euler_number(np.pad(bone, 1), connectivity=3)
+    assert table["B0"].value - table["B1"].value + table["B2"].value == plain
     assert table["Tb.Th.Max"].value > table["Tb.Th"].value + table["Tb.Th.SD"].value
     assert 100 < table["ITA3"].value < 125
     assert table.parameters["fabric_axes_zyx"].count("(") == 3

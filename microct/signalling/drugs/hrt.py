@@ -20,8 +20,8 @@ class Constants:
 
     daily_dose_mg: float = constant(0.625, "mg", "dose that counts as exposure 1", "WHI (unverified)")
     exposure_time_d: float = constant(5.0, "day", "time over which daily doses add up")
-    most_restored: float = constant(0.97, "1", "deficit made good at most", "PEPI: spine +3.5 to 5 %", fitted=True)
-    half_dose: float = constant(0.15, "1", "exposure at half of that")
+    most_restored: float = constant(0.99, "1", "deficit made good at most", "PEPI: spine +3.5 to 5 %", fitted=True)
+    half_dose: float = constant(0.05, "1", "exposure at half of that")
 
 
 @jax.tree_util.register_dataclass

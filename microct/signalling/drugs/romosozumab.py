@@ -29,7 +29,7 @@ class Constants:
     clearance_l_per_d: float = constant(0.23, "L/day", "clearance", MARTIN, verified=True)
     half_mg_per_l: float = constant(3.0, "mg/L", "concentration at which half of sclerostin is bound")
     opg_gain: float = constant(
-        2.0, "1", "OPG at full blockade", "biopsies: ES/BS 1.8 against 3.4 %, Chavassieux 2019", fitted=True
+        2.3, "1", "OPG at full blockade", "biopsies: ES/BS 1.8 against 3.4 %, Chavassieux 2019", fitted=True
     )
 
 

@@ -30,7 +30,7 @@ class Constants:
     exposure_time_d: float = constant(5.0, "day", "time over which daily doses add up")
     osteoblast_drive: float = constant(0.6, "1", "calls of osteoblast precursors at exposure 1", MARKERS, fitted=True)
     osteoblast_care: float = constant(0.3, "1", "osteoblast survival at exposure 1")
-    rankl_gain: float = constant(15.0, "1", "stromal RANKL at exposure 1, late", MARKERS, fitted=True)
+    rankl_gain: float = constant(17.0, "1", "stromal RANKL at exposure 1, late", MARKERS, fitted=True)
     rankl_time_d: float = constant(120.0, "day", "delay of that RANKL", "unverified: anabolic window")
     wall_gain: float = constant(0.12, "1", "thicker walls at exposure 1", FPT, fitted=True)
     modeling: float = constant(

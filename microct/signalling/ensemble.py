@@ -1,0 +1,138 @@
+"""Virtual patients: who they are (a stated prior), and all of their years at once.
+
+The prior is an assumption, written here in one place. Age at the final period: normal, standard deviation 4 years, kept
+to 40 to 60 (unverified). Constants of the cells: log-normal around their values, each with the spread of `SPREAD`; no
+source gives these spreads. Modifiers such as body mass index are left out: no source that was seen gives their size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from microct.signalling.estrogen import COURSES
+from microct.signalling.integration import LifeCourse, ModelParameters, Report
+from microct.signalling.patient import Patient
+from microct.signalling.trajectory import trajectory
+
+MENOPAUSE_SD_YR = 4.0
+MENOPAUSE_AGES_YR = (40.0, 60.0)
+#: Relative spread (standard deviation of the logarithm) of constants between women; an assumption.
+SPREAD: Mapping[str, float] = {
+    "menopause_fall": 0.05,
+    "th17_gain": 0.2,
+    "treg_loss": 0.2,
+    "macrophage_gain": 0.2,
+    "neutrophil_gain": 0.2,
+    "osteocyte_apoptosis_gain": 0.2,
+    "osteocyte_rankl_gain": 0.2,
+    "stromal_rankl_gain": 0.2,
+    "b_cell_rankl_gain": 0.2,
+    "opg_stromal_loss": 0.2,
+    "influx_rankl": 0.1,
+    "sclerostin_per_yr": 0.2,
+    "fat_per_yr": 0.2,
+    "fat_deficit_gain": 0.2,
+    "osteoclast_life_gain": 0.15,
+    "osteoclast_memory_yr": 0.2,
+    "osteoblast_apoptosis_gain": 0.2,
+    "wall_exponent": 0.15,
+    "activation_frequency_per_yr": 0.15,
+}
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Women:
+    """Virtual patients: age at the start and menopause on the study clock [yr], and their own constants (n,)."""
+
+    age_at_start_yr: jax.Array
+    menopause_yr: jax.Array
+    constants: dict[str, jax.Array]
+
+
+def women(patient: Patient, p: ModelParameters, count: int, seed: int) -> Women:
+    """Draw women around one: same age and kind of menopause; same seed, same women, whatever follows them.
+
+    Args:
+        patient: of the middle.
+        p: constants of the middle.
+        count: how many.
+        seed: of the draw.
+    """
+    rng = np.random.default_rng(seed)
+    shift = MENOPAUSE_SD_YR * rng.standard_normal(count)
+    age = patient.menopause_age_yr + shift
+    if patient.menopause == "natural":
+        age = np.clip(age, *MENOPAUSE_AGES_YR)
+    drawn = {
+        name: getattr(p.cells, name) * np.exp(spread * rng.standard_normal(count) - 0.5 * spread**2)
+        for name, spread in SPREAD.items()
+    }
+    drawn["menopause_fall"] = np.minimum(drawn["menopause_fall"], 0.98 - p.cells.late_fall)
+    for name in ("treg_loss", "opg_stromal_loss", "osteoclast_life_gain"):
+        drawn[name] = np.minimum(drawn[name], 0.9)
+    as_array = partial(jnp.asarray, dtype=jnp.float32)
+    return Women(
+        age_at_start_yr=as_array(np.full(count, patient.age_at_start_yr)),
+        menopause_yr=as_array(age - patient.age_at_start_yr),
+        constants={name: as_array(values) for name, values in drawn.items()},
+    )
+
+
+#: What is kept of every woman, by symbol.
+KEPT = ("Ac.f", "E.De", "W.Th", "CTX", "P1NP", "LS.BMD", "TH.BMD", "RANKL", "Oc", "Ob")
+
+
+def kept(at: Report) -> dict[str, jax.Array]:
+    """The series of `KEPT`."""
+    series = (
+        at.demand.activation_frequency_per_yr, at.demand.erosion_depth_um, at.demand.wall_thickness_um,
+        at.readouts.ctx, at.readouts.p1np, at.readouts.spine_bmd, at.readouts.hip_bmd,
+        at.signals.rankl, at.cells.osteoclasts, at.cells.osteoblasts,
+    )  # fmt: skip
+    return dict(zip(KEPT, series, strict=True))
+
+
+@partial(jax.jit, static_argnames=("course", "first_year", "samples_per_year"))
+def lives(
+    of: Women, p: ModelParameters, doses_per_d: jax.Array, course: int, first_year: int, samples_per_year: int = 2
+) -> dict[str, jax.Array]:
+    """The years of every woman, mapped in one program.
+
+    Args:
+        of: the women.
+        p: constants that they share.
+        doses_per_d: what they are given (years, steps, drugs), from ``first_year`` on.
+        course: place of the course of estrogen in `COURSES`.
+        first_year: year of the study clock at which they are healthy.
+        samples_per_year: how often they are looked at.
+
+    Returns:
+        The series of `KEPT`, each (n, years * samples_per_year).
+    """
+
+    def one(age: jax.Array, menopause: jax.Array, own: dict[str, jax.Array]) -> dict[str, jax.Array]:
+        mine = dataclasses.replace(p, cells=dataclasses.replace(p.cells, **own))  # type: ignore[arg-type]
+        life = LifeCourse(age, menopause, jnp.asarray(course))
+        return kept(trajectory(life, mine, doses_per_d, first_year, samples_per_year))
+
+    return jax.vmap(one)(of.age_at_start_yr, of.menopause_yr, of.constants)
+
+
+def single_precision(p: ModelParameters) -> ModelParameters:
+    """The constants as 32-bit numbers: enough for statistics, and twice as fast."""
+    changed: Any = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), p)
+    return changed  # type: ignore[no-any-return]
+
+
+def place_of(patient: Patient) -> int:
+    """Place of her course of estrogen in `COURSES`."""
+    return COURSES.index(patient.menopause)

@@ -1,0 +1,120 @@
+"""Many women on one study: bands of every outcome, and which constants it depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from microct.signalling import ensemble as virtual
+from microct.signalling.cell_course import prepared
+from microct.signalling.drugs.schedule import doses_per_day
+from microct.simulation.config import Study
+from microct.simulation.demand import patient_of, treatments_of
+from microct.status import StudyError
+
+SAMPLES_PER_YEAR = 2
+#: Percentiles of the bands.
+LEVELS = (5.0, 25.0, 50.0, 75.0, 95.0)
+STEPS_UNTREATED, STEPS_TREATED = 46, 92  # a year; under drugs osteoclasts die faster
+RUN_IN_YR = 10
+BATCH = 4096
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Percentiles over women: ``bands[symbol]`` is (levels, times)."""
+
+    times_yr: np.ndarray
+    bands: dict[str, np.ndarray]
+    menopause_ages_yr: np.ndarray
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Morris screening of one constant: mean absolute effect on the loss at the spine, and its spread [%-points]."""
+
+    name: str
+    mean: float
+    spread: float
+
+
+def ensemble(study: Study, count: int, seed: int) -> Bands:
+    """Let ``count`` virtual patients live a study; they differ by the prior of `signalling.ensemble`.
+
+    All are healthy ten years before the study, or before the earliest menopause; then their years are one program.
+    """
+    patient = patient_of(study)
+    p = prepared(patient, knock_out=study.patient.knock_out)
+    of = virtual.women(patient, p, count, seed)
+    parts = _lived(study, of)
+    whole = {symbol: np.concatenate([part[symbol] for part in parts]) for symbol in virtual.KEPT}
+    times = np.arange(next(iter(whole.values())).shape[1]) / SAMPLES_PER_YEAR
+    bands = {symbol: np.percentile(values, LEVELS, axis=0) for symbol, values in whole.items()}
+    return Bands(times, bands, np.asarray(of.menopause_yr) + patient.age_at_start_yr)
+
+
+def sensitivity(study: Study, seed: int, trajectories: int = 20) -> tuple[Effect, ...]:
+    """Morris screening over the prior: how much each constant moves the loss of spine density, largest first.
+
+    Raises:
+        StudyError: SALib is not installed.
+    """
+    try:
+        from SALib.analyze import morris as analyze
+        from SALib.sample import morris as sample
+    except ImportError:
+        raise StudyError('sensitivity needs SALib: pip install "microct[sensitivity]"') from None
+    patient = patient_of(study)
+    p = prepared(patient, knock_out=study.patient.knock_out)
+    names = ["menopause_age", *virtual.SPREAD]
+    sds = np.array([virtual.MENOPAUSE_SD_YR, *virtual.SPREAD.values()])
+    problem = {"num_vars": len(names), "names": names, "bounds": [[-2.0, 2.0]] * len(names)}
+    points = sample.sample(problem, trajectories, seed=seed)
+    constants = {
+        name: jnp.asarray(getattr(p.cells, name) * np.exp(points[:, place] * sds[place]), jnp.float32)
+        for place, name in enumerate(names)
+        if place
+    }
+    constants["menopause_fall"] = jnp.minimum(constants["menopause_fall"], 0.98 - p.cells.late_fall)
+    shift = np.clip(patient.menopause_age_yr + points[:, 0] * sds[0], *virtual.MENOPAUSE_AGES_YR)
+    of = virtual.Women(
+        age_at_start_yr=jnp.full(len(points), patient.age_at_start_yr, jnp.float32),
+        menopause_yr=jnp.asarray(shift - patient.age_at_start_yr, jnp.float32),
+        constants=constants,
+    )
+    density = np.concatenate([part["LS.BMD"] for part in _lived(study, of)])
+    loss = 100 * (1 - density[:, -1] / density[:, 0])
+    found = analyze.analyze(problem, points, loss, seed=seed)
+    effects = [Effect(name, float(mean), float(spread))
+               for name, mean, spread in zip(names, found["mu_star"], found["sigma"], strict=True)]  # fmt: skip
+    return tuple(sorted(effects, key=lambda one: -one.mean))
+
+
+def _lived(study: Study, of: virtual.Women) -> list[dict[str, np.ndarray]]:
+    """The series of every woman from the start of the study on, batch by batch."""
+    patient, treatments = patient_of(study), treatments_of(study)
+    p = virtual.single_precision(prepared(patient, knock_out=study.patient.knock_out))
+    steps = STEPS_TREATED if treatments else STEPS_UNTREATED
+    earliest = float(np.min(of.menopause_yr)) if patient.menopause != "none" else 0.0
+    first = -int(np.ceil(max(RUN_IN_YR, RUN_IN_YR - earliest)))
+    years = int(np.floor(study.time.years)) + 1
+    last = (-first + study.time.years) * SAMPLES_PER_YEAR
+    doses = jnp.asarray(doses_per_day(treatments, first, years - first, steps), jnp.float32)
+    count = of.menopause_yr.shape[0]
+    batch = min(BATCH, count)
+    parts = []
+    for begin in range(0, count, batch):
+        place = np.minimum(np.arange(begin, begin + batch), count - 1)  # the last batch is filled up: one program
+        some = jax.tree.map(lambda values, place=place: values[place], of)
+        seen = virtual.lives(some, p, doses, virtual.place_of(patient), first, SAMPLES_PER_YEAR)
+        keep = min(batch, count - begin)
+        parts.append(
+            {
+                name: np.asarray(values)[:keep, -first * SAMPLES_PER_YEAR : int(last) + 1]
+                for name, values in seen.items()
+            }
+        )
+    return parts
