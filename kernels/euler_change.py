@@ -1,10 +1,9 @@
 """What the loss of some voxels does to topology: peel away what changes nothing, and weigh what is left.
 
 Bone is 26-connected, marrow 6-connected. A voxel is simple if its loss changes no topology: the bone around it is
-one piece, and so is the marrow at its faces (Bertrand, Malandain 1994).
-What is left after all simple voxels of
-the loss have gone is the core of the loss: a sheet where a plate was holed, a line where a rod was cut. Neighborhoods of
-2x2x2 voxels that touch one core hold no other, so the changes of the Euler number of all cores add up exactly.
+one piece, and so is the marrow at its faces (Bertrand, Malandain 1994). What is left after all simple voxels of the
+loss have gone is its core: a sheet where a plate was holed, a line where a rod was cut. Neighborhoods of 2x2x2 voxels
+that touch one core hold no other, so the changes of the Euler number of all cores add up exactly.
 """
 
 from __future__ import annotations

@@ -40,8 +40,8 @@ class Scanner:
             )
 
 
-#: By name. Point spread: the Gaussian that, averaged over these voxels, resolves 95 um (61 um voxels) and 142 um (82 um
-#: voxels) at 10 % of the modulation transfer (Manske et al. 2015, unverified). Noise: assumed, of the order of published
+#: By name. Point spread: the Gaussian that, averaged over these voxels, resolves 95 um (voxels of 61 um) and 142 um (82
+#: um) at 10 % of the modulation transfer (Manske et al. 2015, unverified). Noise: assumed, of the order of published
 #: phantom scans (unverified).
 SCANNERS = {
     "hrpqct-61": Scanner(60.7, 147.0, 40.0),
