@@ -22,7 +22,7 @@ from microct.status import InputError
 COLORS: dict[Mode, page.Color] = {
     Mode.PERFORATION: (213, 94, 0),
     Mode.BREAKAGE: (0, 90, 178),
-    Mode.ISLAND: (0, 158, 115),
+    Mode.ISLAND: (204, 96, 170),
     Mode.THINNING: (176, 176, 182),
 }
 _NAMES = {
