@@ -82,6 +82,27 @@ def tissue_ages(
     return TissueAges(age, np.concatenate([np.full(_CLASSES, mass[0] / _CLASSES), mass[formed]]))
 
 
+def calcium_map(
+    formed_on: np.ndarray,
+    step: int,
+    step_days: float,
+    law: MineralLaw | None = None,
+    turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR,
+) -> np.ndarray:
+    """Calcium [wt %] of the bone in each voxel, float32 of the shape of ``formed_on``; arguments as `tissue_ages`.
+
+    `mineral.tissue_density` and `mineral.tissue_modulus` make density and modulus of it. Bone of the scan has the mean of
+    its population.
+    """
+    if formed_on.size and int(formed_on.max()) > step:
+        raise InputError(f"calcium: a voxel was formed in step {int(formed_on.max())}, after the last step {step}")
+    law = law or MineralLaw()
+    years = step_days / mineral.DAYS_PER_YEAR
+    by_step = law.calcium(np.maximum((step - np.arange(step + 1) - 0.5) * years, 0.0))
+    by_step[0] = law.steady_calcium(turnover_per_yr, step * years)
+    return by_step.astype(np.float32)[formed_on]
+
+
 def steady_ages(turnover_per_yr: float) -> np.ndarray:
     """(512,) ages of equal share in a population renewed at random, each the median of its class [yr]."""
     return -np.log1p(-(np.arange(_CLASSES) + 0.5) / _CLASSES) / turnover_per_yr

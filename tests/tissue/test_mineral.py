@@ -12,7 +12,7 @@ from scipy import integrate, special
 
 from microct.status import InputError, StudyError
 from microct.tissue import mineral
-from microct.tissue.bmdd import TissueAges, bmdd, steady_ages, tissue_ages
+from microct.tissue.bmdd import TissueAges, bmdd, calcium_map, steady_ages, tissue_ages
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR, MineralLaw
 
 LAW = MineralLaw()
@@ -98,6 +98,18 @@ def test_ages_of_a_run() -> None:
     assert ages.mean(LAW.calcium(ages.age_yr)) * ages.bone == pytest.approx(expected, rel=2e-3)
     with pytest.raises(InputError, match="after the last step"):
         tissue_ages(fraction, formed_on, 50, 10.0)
+
+
+def test_the_map_of_calcium_has_the_mean_of_the_ages() -> None:
+    random = np.random.default_rng(8)
+    fraction = random.integers(0, 256, (6, 7, 8)).astype(np.uint8)
+    formed_on = (random.integers(0, 300, fraction.shape) * (random.random(fraction.shape) < 0.5)).astype(np.uint16)
+    ages = tissue_ages(fraction, formed_on, 300, 10.0)
+    local = calcium_map(formed_on, 300, 10.0)
+    mean = float((local * fraction).sum(dtype=np.float64)) / int(fraction.sum(dtype=np.int64))
+    assert mean == pytest.approx(ages.mean(LAW.calcium(ages.age_yr)), rel=1e-4)
+    with pytest.raises(InputError, match="after the last step"):
+        calcium_map(formed_on, 100, 10.0)
 
 
 def test_distribution_of_a_healthy_population() -> None:
