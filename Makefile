@@ -48,10 +48,12 @@ bench:
 	@./setup-venv.sh test
 	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) "$$file" || exit 1; done
 
-# docs/study-file.md is made from the settings themselves.
+# Pages made from the code and from runs of the cells; docs/accuracy.md has its own command.
 pages:
-	@./setup-venv.sh run
+	@./setup-venv.sh test
 	$(RUN) docs/make_study_page.py
+	$(RUN) docs/make_cells_tables.py
+	$(RUN) docs/make_validation_page.py
 
 wheel:
 	@./setup-venv.sh dev

@@ -18,11 +18,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import random, window
+from microct.kernels.bmu_table import UNIT_WEIGHT
 
 Array = Any
 
 #: Most area that one voxel counts for [1/64 of a face]; planes reach 1.73 faces, only specks of bone more.
 AREA_LIMIT = 3 * window.AREA
+#: One more than the largest weight of a place.
+WEIGHT_LIMIT = 256
 
 _CUBE = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).reshape(-1, 3).astype(np.int32)
 _MIDDLE = len(_CUBE) // 2
@@ -72,9 +75,11 @@ def surface(fraction: Array) -> float:
     return float(planes.astype(np.int64).sum()) / window.AREA
 
 
-def candidates_for(births_per_face: float, voxels: int) -> float:
-    """Mean number of candidates in a volume of ``voxels`` that gives each face of surface ``births_per_face``."""
-    return births_per_face * voxels * AREA_LIMIT / window.AREA
+def candidates_for(births_per_face: float, voxels: int, weighted: bool = False) -> float:
+    """Mean number of candidates in a volume of ``voxels`` that gives each face of surface ``births_per_face``, where
+    its weight is one; ``weighted`` says whether weights are given at all.
+    """
+    return births_per_face * voxels * AREA_LIMIT / window.AREA * (WEIGHT_LIMIT / UNIT_WEIGHT if weighted else 1.0)
 
 
 def _middle_area(cube: Array) -> Array:
@@ -94,7 +99,14 @@ def _middle_area(cube: Array) -> Array:
 
 
 def sites(
-    fraction: Array, owner: Array, seed: Array, step: Array, count: Array, candidates: int, births: int
+    fraction: Array,
+    owner: Array,
+    seed: Array,
+    step: Array,
+    count: Array,
+    candidates: int,
+    births: int,
+    weight: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Draw the birth sites of one step.
 
@@ -105,6 +117,8 @@ def sites(
         count: number of candidates that this step has (a Poisson number).
         candidates: static; how many are drawn, those beyond ``count`` are spares.
         births: static; how many sites fit.
+        weight: (nz, ny, nx) uint8 [1/`UNIT_WEIGHT`], births at each place relative to the demand; None: the same
+            everywhere.
 
     Returns:
         (position, index, wanted, found): (births, 3) int32 positions, (births,) int32 candidate indices, the number
@@ -128,7 +142,10 @@ def sites(
         nth = start + jnp.arange(_LOOK, dtype=jnp.int32)
         which = near.place(nth)
         z, y, x = around(position[which], _CUBE)
-        taken = (nth < near.count) & (random.below(fourth[which], AREA_LIMIT) < _middle_area(fraction[z, y, x]))
+        chance, limit = _middle_area(fraction[z, y, x]), AREA_LIMIT
+        if weight is not None:
+            chance, limit = chance * weight[tuple(position[which].T)].astype(jnp.int32), AREA_LIMIT * WEIGHT_LIMIT
+        taken = (nth < near.count) & (random.below(fourth[which], limit) < chance)
         held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
         accepted, usable = marks
         accepted = accepted.at[jnp.where(taken, which, candidates)].set(True, mode="drop")

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from microct.kernels import activation, random
 from microct.kernels import cavity as cav
-from microct.kernels.bmu_table import BMUTable, Fields, Plan, chunks, places, write
+from microct.kernels.bmu_table import UNIT_WALL, BMUTable, Fields, Local, Plan, chunks, places, write
 from microct.kernels.fronts import GROWTH_LIMIT
 
 Array = Any
@@ -42,6 +42,7 @@ def bear(
     seed: Array,
     shares: Array,
     area: Array,
+    local: Local | None,
     plan: Plan,
 ) -> tuple[Fields, BMUTable, Births]:
     """Give birth to this step's BMUs: sites, cavities, claims.
@@ -50,13 +51,16 @@ def bear(
     """
     geometry = plan.geometry
     position, index, wanted, found = activation.sites(
-        fields.fraction, fields.owner, seed, step, candidates, plan.candidates, plan.births
+        fields.fraction, fields.owner, seed, step, candidates, plan.candidates, plan.births, local and local.weight
     )
     high, salt = random.words(seed, step, random.DEPTH, index)
     own_depth = depth * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
     limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
     corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
 
+    wall_share = jnp.ones(plan.births, jnp.float32)
+    if local is not None:
+        wall_share = local.wall[tuple(position.T)].astype(jnp.float32) / UNIT_WALL
     capacity = table.born.shape[0]
 
     def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
@@ -69,11 +73,11 @@ def bear(
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
         table, owner, dropped = held
         size = which.shape[0]
-        take = [part[which] for part in (corner, position, own_depth, salt)]
+        take = [part[which] for part in (corner, position, own_depth, salt, wall_share)]
         if size == 1:
-            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take)))
+            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take[:4])))
         else:
-            cavities = jax.vmap(partial(carve_one, owner))(*take)
+            cavities = jax.vmap(partial(carve_one, owner))(*take[:4])
         new = table._replace(
             corner=take[0],
             born=jnp.full(size, step, jnp.int32),
@@ -86,6 +90,7 @@ def bear(
             formed=jnp.zeros(size, jnp.int32),
             live=cavities.final_front > 0,
             salt=take[3],
+            wall_share=take[4],
             cell=cavities.cell,
             delta=cavities.delta,
             profile=cavities.profile,

@@ -19,6 +19,8 @@ Array = Any
 
 #: `born` of rows that are not in use: later than any step, so that the column stays sorted.
 UNBORN = 2**30
+#: A place whose `Local.weight` or `Local.wall` is this asks for just what the demand says.
+UNIT_WEIGHT, UNIT_WALL = 64, 128
 #: Most rows that are moved at once.
 _MOVED = 32
 
@@ -36,6 +38,7 @@ class BMUTable(NamedTuple):
         resorbed, formed: (rows,) int32 [1/255 voxel], so far.
         live: (rows,) bool, holds voxels.
         salt: (rows,) uint32, for unbiased rounding.
+        wall_share: (rows,) float32, wall thickness relative to the demand, as the place asked at birth.
         cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
         delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
     """
@@ -51,6 +54,7 @@ class BMUTable(NamedTuple):
     formed: Array
     live: Array
     salt: Array
+    wall_share: Array
     cell: Array
     delta: Array
     profile: Array
@@ -64,6 +68,18 @@ class Fields(NamedTuple):
     fraction: Array
     owner: Array
     formed_on: Array
+
+
+class Local(NamedTuple):
+    """What a place asks for beyond the demand of the whole bone; voxel fields, read where a BMU is born.
+
+    Attributes:
+        weight: uint8 [1/`UNIT_WEIGHT`], births relative to the demand.
+        wall: uint8 [1/`UNIT_WALL`], wall thickness relative to the demand.
+    """
+
+    weight: Array
+    wall: Array
 
 
 class Schedule(NamedTuple):
@@ -135,6 +151,7 @@ def empty_table(rows: int, entries: int) -> BMUTable:
         formed=column(i32),
         live=column(bool),
         salt=column(jnp.uint32),
+        wall_share=column(jnp.float32),
         cell=jnp.full((rows, entries), -1, i32),
         delta=jnp.zeros((rows, entries), jnp.int16),
         profile=jnp.zeros((rows, entries), jnp.int16),

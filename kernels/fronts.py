@@ -91,7 +91,7 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
         dither = cav.dither_of(rows.cell, rows.salt[:, None])
         removed = jnp.where(used, cav.eroded(rows.final_front[:, None], delta, profile, before, dither), 0)
         total = jnp.sum(removed, axis=1).astype(jnp.float32)
-        kept = jnp.round(total * (1.0 - wall / jnp.maximum(rows.prescribed, 1e-6)))
+        kept = jnp.round(total * (1.0 - wall * rows.wall_share / jnp.maximum(rows.prescribed, 1e-6)))
 
         def lost(front: Array) -> Array:
             bone = cav.bone_at(front[:, None], delta, profile, before, dither)

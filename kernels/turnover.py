@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.births import Births, bear
-from microct.kernels.bmu_table import BMUTable, Demand, Fields, Plan, Schedule
+from microct.kernels.bmu_table import BMUTable, Demand, Fields, Local, Plan, Schedule
 from microct.kernels.fronts import advance, set_refill_ends, tiles_of, with_new_rows
 
 Array = Any
@@ -31,6 +31,8 @@ def block(
     seed: Array,
     shares: Array,
     area: Array,
+    local: Local | None = None,
+    *,
     plan: Plan,
 ) -> tuple[Fields, BMUTable, Array, Array, Births]:
     """Let ``steps`` steps pass, the first of them number ``first``; stops before a step whose births might not fit.
@@ -42,6 +44,7 @@ def block(
         seed: uint32.
         shares: (n,) int32 [1/4096], equally likely ratios of a BMU's depth to the mean.
         area: footprint [voxel faces].
+        local: what places ask for beyond the demand; None asks for nothing.
         plan: static sizes.
 
     Returns:
@@ -59,7 +62,7 @@ def block(
         table = set_refill_ends(table, step, schedule, demand.wall[done], plan.row_chunk)
         fields, table, tiles = advance(fields, table, tiles, step, schedule, plan)
         fields, table, new = bear(
-            fields, table, count, step, demand.candidates[done], demand.depth[done], seed, shares, area, plan
+            fields, table, count, step, demand.candidates[done], demand.depth[done], seed, shares, area, local, plan
         )
         tiles = with_new_rows(tiles, table, count, plan.births)
         return fields, table, tiles, count + new.born, done + 1, jax.tree.map(jnp.add, births, new)

@@ -40,8 +40,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate", "stiffness_tensor",
-    "strength", "Study",
+    "Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate",
+    "stiffness_tensor", "strength", "Study",
 ]  # fmt: skip
 
 

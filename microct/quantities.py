@@ -260,6 +260,17 @@ QUANTITIES: dict[str, Quantity] = _listed(
         "microct",
         "dynamic",
     ),
+    # mechanics
+    Quantity(
+        "apparent_modulus",
+        "E.app",
+        "MPa",
+        "stress over strain of the whole block in compression",
+        "microct",
+        "mechanics",
+    ),
+    Quantity("stiffness", "K", "N/mm", "force over shortening in compression", "microct", "mechanics"),
+    Quantity("failure_load", "F.ult", "N", "force at failure in compression", "Pistoia et al. 2002", "mechanics"),
     # signals, healthy young = 1 unless the unit says otherwise
     Quantity("estradiol", "E2", "", "estrogen, healthy premenopause = 1", "Sowers et al. 2008", "signals"),
     Quantity("rankl", "RANKL", "", "RANKL of all sources, healthy = 1", "microct cell model (fitted)", "signals"),

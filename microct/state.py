@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from microct.kernels.bmu_table import BMUTable, Fields
+import numpy as np
+
+from microct.kernels.bmu_table import BMUTable, Fields, Local
 
 
 class Ledger(NamedTuple):
@@ -34,6 +36,25 @@ class Ledger(NamedTuple):
         return self.initial + self.formed - self.resorbed - self.islands
 
 
+class Felt(NamedTuple):
+    """What the bone feels of its load.
+
+    Attributes:
+        local: what places ask for in answer; on the device.
+        set_point: (nz, ny, nx) float16, what was felt at each place in the bone of the scan under its usual load,
+            relative to ``scale``.
+        scale: mean over bone of what was felt then, in energy relative to that of the whole bone.
+        force_n: (3,) force that strains the bone of the scan by 1 % along z, y, x [N].
+        share: (3,) weight of the energy density under each of these forces [1/MPa].
+    """
+
+    local: Local
+    set_point: np.ndarray
+    scale: float
+    force_n: tuple[float, float, float]
+    share: tuple[float, float, float]
+
+
 @dataclass(frozen=True)
 class State:
     """Everything that a later step depends on.
@@ -45,6 +66,7 @@ class State:
         step: steps done.
         ledger: exact mass so far, including that of the BMUs at work.
         surface: bone surface as the births see it, taken at the last reporting time [voxel faces].
+        felt: what the bone feels of its load, where load is in the loop.
     """
 
     fields: Fields
@@ -53,3 +75,4 @@ class State:
     step: int
     ledger: Ledger
     surface: float
+    felt: Felt | None = None

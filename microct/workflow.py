@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ProgressCall = Callable[["Progress"], None]
 
 _COLUMNS = "bmus."
+_FELT = "felt."
 
 
 @dataclass(frozen=True)
@@ -241,12 +242,17 @@ class _Keeper:
         arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
         for name, column in state.bmus._asdict().items():
             arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
+        felt = state.felt
+        if felt is not None:
+            arrays |= {_FELT + "weight": np.asarray(felt.local.weight), _FELT + "wall": np.asarray(felt.local.wall)}
+            arrays[_FELT + "set_point"] = felt.set_point
         meta = {
             "time_yr": moment.time_yr,
             "step": state.step,
             "count": state.count,
             "ledger": state.ledger._asdict(),
             "surface": state.surface,
+            "felt": None if felt is None else {"scale": felt.scale, "force_n": felt.force_n, "share": felt.share},
             "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
         }
         self.folder.save_checkpoint(state.step, arrays, meta)
@@ -256,8 +262,8 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     """The state of a checkpoint, and what is remembered of the last reporting time."""
     import jax.numpy as jnp
 
-    from microct.kernels.bmu_table import Fields, empty_table
-    from microct.state import Ledger, State
+    from microct.kernels.bmu_table import Fields, Local, empty_table
+    from microct.state import Felt, Ledger, State
 
     count = int(meta["count"])
     rows = model.rows
@@ -266,7 +272,12 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     blank = empty_table(rows, model.plan.geometry.entries)
     table = type(blank)(*(column.at[:count].set(arrays[_COLUMNS + name]) for name, column in blank._asdict().items()))
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
-    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"])
+    felt = None
+    if meta.get("felt") is not None:
+        local = Local(jnp.asarray(arrays[_FELT + "weight"]), jnp.asarray(arrays[_FELT + "wall"]))
+        force_n, share = (tuple(map(float, meta["felt"][name])) for name in ("force_n", "share"))
+        felt = Felt(local, arrays[_FELT + "set_point"], float(meta["felt"]["scale"]), force_n, share)  # type: ignore[arg-type]
+    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt)
     before = meta["previous"]
     previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), state.surface)  # type: ignore[arg-type]
     return state, previous

@@ -107,6 +107,7 @@ def strength(
     partial_voxels: bool = False,
     brittle: bool = False,
     start: Strength | None = None,
+    solver: Equilibrium | None = None,
 ) -> Strength:
     """Compress a block of bone between two plates and say how stiff and how strong it is.
 
@@ -125,6 +126,7 @@ def strength(
         partial_voxels: partial voxels have their share of the modulus.
         brittle: follow elastic-brittle failure in load steps too.
         start: an earlier result of the same bone, some voxels ago, to begin from.
+        solver: one whose compiled shapes are to be used; its settings go before those given here.
 
     Raises:
         InputError: no bone, none on a loaded face, disconnected, voxels that are not cubes, or too large.
@@ -148,7 +150,7 @@ def strength(
     modulus = modulus_field(volume, youngs_modulus_mpa, partial_voxels)
     bone, left_out = loaded_mesh(modulus, number, volume.provenance.source)
     case = compression(bone, axis, strain, ends)
-    solver = Equilibrium(poisson_ratio, tolerance)
+    solver = Equilibrium(poisson_ratio, tolerance) if solver is None else solver
     solution = require(solver.solve(bone, case, None if start is None else start.solution))
     force = reaction(strain * bone.shape[number], edge)(solution)
     length = edge * bone.shape[number]

@@ -24,6 +24,8 @@ from microct.volume import Volume
 BLOCK_STEPS = 18
 #: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
 _SPARE = 1.25
+#: The same where load is felt: places out of use ask for more.
+_SPARE_FELT = 4.0
 #: Births of one step beyond which steps are too long to mean anything.
 MOST_BIRTHS = 1_000_000
 _SMALLEST = 8
@@ -123,27 +125,31 @@ def build(volume: Volume, study: Study) -> Model:
         seed=settings.seed,
         spacing_mm=volume.spacing_mm,
     )
-    return _sized(model, volume)
+    return _sized(model, volume, study.load.felt)
 
 
-def _sized(model: Model, volume: Volume) -> Model:
-    """The model with tables large enough for the busiest step on this surface; sizes never change a result."""
+def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
+    """The model with tables large enough for the busiest step on this surface; sizes never change a result.
+
+    Args:
+        weighted: whether places may ask for more births than the demand.
+    """
     busiest = int(np.argmax(model.demand.activation_frequency_per_yr)) if model.calendar.total_steps else -1
     per_face = model.births_per_face(busiest) if busiest >= 0 else 0.0
     area = max(activation.surface(volume.values), 1.0)
-    births = per_face * area * _SPARE
+    births = per_face * area * (_SPARE_FELT if weighted else _SPARE)
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
     if births_most > MOST_BIRTHS:
         raise InputError(
             f"{births:.0f} births in one step are more than {MOST_BIRTHS}: "
             "give a shorter step_days in [time] (usual: 5 to 20)"
         )
-    mean = activation.candidates_for(per_face, volume.values.size)
+    mean = activation.candidates_for(per_face, volume.values.size, weighted)
     # Spares: sites that are held by another BMU are made up from candidates beyond the drawn number.
-    spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size)
+    spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
     candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
-    rows = _bucket(births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64)
+    rows = math.ceil((births * (lifetime + BLOCK_STEPS) * 1.1 + births_most + 64) / 64) * 64
     on_cpu = jax.default_backend() == "cpu"
     plan = Plan(
         model.plan.geometry,

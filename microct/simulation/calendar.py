@@ -11,13 +11,21 @@ DAYS_PER_YEAR = 365.25
 
 @dataclass(frozen=True)
 class Calendar:
-    """The steps of a run. Step 0 begins the burn-in; the study's year 0 is at step `burn_in_steps`."""
+    """The steps of a run. Step 0 begins the burn-in; the study's year 0 is at step `burn_in_steps`.
+
+    Attributes:
+        step_days: length of a step.
+        burn_in_steps, total_steps: in number.
+        report_steps, checkpoint_steps, load_steps: after which steps rows are written, the state is kept, and micro-FE
+            is solved.
+    """
 
     step_days: float
     burn_in_steps: int
     total_steps: int
     report_steps: tuple[int, ...]
     checkpoint_steps: tuple[int, ...]
+    load_steps: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, study: Study) -> Calendar:
@@ -37,7 +45,15 @@ class Calendar:
             return tuple(sorted(times))
 
         reports = tuple(sorted({0, *every(time.report_every_years)}))
-        return cls(time.step_days, burn_in, total, reports, every(time.checkpoint_every_years))
+        loads: set[int] = set()
+        if study.load.felt:
+            months = round(12.0 * (time.burn_in_years + time.years) / study.load.every_months) + 1
+            loads = {steps(k * study.load.every_months / 12.0) for k in range(months)}
+            # What the patient does changes on its day.
+            loads |= {burn_in + steps(year) for year, _ in study.load.activity}
+            loads |= {burn_in + steps(study.load.turned_at_years)} if study.load.turned_axis != "none" else set()
+        felt = tuple(sorted(step for step in loads if 0 <= step < total))
+        return cls(time.step_days, burn_in, total, reports, every(time.checkpoint_every_years), felt)
 
     def year(self, step: int) -> float:
         """Years since the start of the study after ``step`` steps; negative in the burn-in."""
@@ -45,5 +61,6 @@ class Calendar:
 
     def next_stop(self, step: int, longest: int) -> int:
         """The step at which the block that begins after ``step`` must end, at most ``longest`` later."""
-        stops = (s for s in (*self.report_steps, *self.checkpoint_steps, self.total_steps) if s > step)
+        known = (*self.report_steps, *self.checkpoint_steps, *self.load_steps, self.total_steps)
+        stops = (s for s in known if s > step)
         return min(min(stops), step + longest)

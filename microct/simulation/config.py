@@ -1,6 +1,6 @@
 """The study: what the user wrote, typed, checked and written back without loss.
 
-A study is a TOML file of five sections, and one table for each drug. Every setting carries its unit, allowed range,
+A study is a TOML file of six sections, and one table for each drug. Every setting carries its unit, allowed range,
 usual range, meaning and source; docs/study-file.md is made from them. Imports nothing but the standard library.
 """
 
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from microct.simulation.drug_settings import Drug, drugs_of
+from microct.simulation.load_settings import Load
 from microct.simulation.settings import (
     UNVERIFIED,
     Rule,
@@ -223,7 +224,7 @@ class Study:
     """A study: which bone, how long, whose, how its BMUs live, and what is measured.
 
     Attributes:
-        scan, time, patient, remodeling, report: the five sections of the file.
+        scan, time, patient, remodeling, load, report: the six sections of the file.
         drug: the drugs that are given, one table [[drug]] each.
 
     Raises:
@@ -245,6 +246,7 @@ class Study:
     time: Time = field(default_factory=Time)
     patient: Patient = field(default_factory=Patient)
     remodeling: Remodeling = field(default_factory=Remodeling)
+    load: Load = field(default_factory=Load)
     report: Report = field(default_factory=Report)
     drug: tuple[Drug, ...] = ()
 
@@ -369,7 +371,7 @@ def _sections() -> dict[str, type[Section]]:
 
 def _single_sections() -> dict[str, type[Section]]:
     """Those that a study has once."""
-    return {kind.section: kind for kind in (Scan, Time, Patient, Remodeling, Report)}
+    return {kind.section: kind for kind in (Scan, Time, Patient, Remodeling, Load, Report)}
 
 
 def _first_line(section: type[Section]) -> str:

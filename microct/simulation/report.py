@@ -8,7 +8,9 @@ from microct.morphometry.report import measure
 from microct.simulation.build import Model
 from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.config import Study
+from microct.simulation.loading import Loading
 from microct.state import State
+from microct.status import InputError
 from microct.table import Row
 from microct.tissue import bmdd, histomorphometry
 from microct.volume import Volume
@@ -29,6 +31,16 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
     measured = _ledger(state, model) | _dynamics(state, model, previous) | _biopsy(state, model, previous)
     measured |= _mineral(state, model) | _signals(state, model)
     return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
+
+
+def strength(loading: Loading, bone: Volume, time_yr: float, sample: str) -> list[Row]:
+    """Rows of stiffness and strength; zeros for bone that carries no load from face to face any more."""
+    try:
+        result = loading.strength(bone)
+        values = result.apparent_modulus_mpa, result.stiffness_n_per_mm, abs(result.failure_load_n)
+    except InputError:
+        values = 0.0, 0.0, 0.0
+    return [Row(symbol, value, time_yr, sample) for symbol, value in zip(("E.app", "K", "F.ult"), values, strict=True)]
 
 
 def _ledger(state: State, model: Model) -> dict[str, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from microct.simulation import report, step
 from microct.simulation.build import Model
 from microct.simulation.config import Study
+from microct.simulation.loading import Loading
 from microct.state import State
 from microct.status import InternalError
 from microct.table import Row
@@ -78,6 +79,7 @@ def run(
         InternalError: the mass ledger does not close, which is a defect.
     """
     calendar = model.calendar
+    loading = Loading.of(study.load, initial) if study.load.felt or study.load.strength else None
     sample = study.report.name or initial.provenance.source
 
     last = state if previous is None else previous
@@ -93,11 +95,19 @@ def run(
             share = state.ledger.mass / (255.0 * state.fields.fraction.size)
             progress(Progress(calendar.year(state.step), study.time.years, share, phase))
 
+    def feel_load() -> None:
+        nonlocal state
+        if loading is not None and study.load.felt:
+            tell("loading")
+            state = loading.renewed(state, model)
+
     def take_stock() -> None:
         nonlocal state, last
         state = step.take_stock(state)
         here = moment()
         rows = report.rows(state, model, study, here.bone, last if last is not state else None, sample)
+        if loading is not None and study.load.strength:
+            rows += report.strength(loading, here.bone, here.time_yr, sample)
         if rows_say_broken(rows):
             raise InternalError(
                 f"step {state.step}: the mass ledger does not close; the last checkpoint is intact; "
@@ -108,12 +118,15 @@ def run(
         last = _remembered(state)
 
     if state.step == 0:
+        feel_load()
         take_stock()
         for reporter in reporters:
             reporter.save(moment())
     while state.step < calendar.total_steps:
         tell("burn-in" if state.step < calendar.burn_in_steps else "remodeling")
         state = step.advance(state, model, calendar.next_stop(state.step, 2 * step.BLOCK_STEPS))
+        if state.step in calendar.load_steps:
+            feel_load()
         if state.step in calendar.report_steps:
             tell("measuring")
             take_stock()
@@ -134,4 +147,4 @@ def rows_say_broken(rows: Sequence[Row]) -> bool:
 
 def _remembered(state: State) -> State:
     """What rates need of a state at the next reporting time: its step and ledger; the arrays go on and are reused."""
-    return replace(state, fields=None, bmus=None)  # type: ignore[arg-type]
+    return replace(state, fields=None, bmus=None, felt=None)  # type: ignore[arg-type]

@@ -40,6 +40,7 @@ def _block(state: State, model: Model, until: int) -> State:
         jnp.uint32(model.seed),
         jnp.asarray(model.shares),
         jnp.float32(model.footprint_faces),
+        state.felt and state.felt.local,
         plan=model.plan,
     )
     resorbed, formed = (now - then for now, then in zip(_totals(table), before, strict=True))
@@ -56,7 +57,7 @@ def _block(state: State, model: Model, until: int) -> State:
     table, live = compacted(table, count)
     if not int(done):
         table = enlarged(table, 2 * table.live.shape[0])
-    return State(fields, table, int(live), state.step + int(done), ledger, state.surface)
+    return State(fields, table, int(live), state.step + int(done), ledger, state.surface, state.felt)
 
 
 def _totals(table: BMUTable) -> tuple[int, int]:
@@ -70,7 +71,7 @@ def _demand(state: State, model: Model, steps: int) -> Demand:
     padded = np.zeros((3, BLOCK_STEPS))
     for k in range(steps):
         step = state.step + k
-        mean = activation.candidates_for(model.births_per_face(step), voxels)
+        mean = activation.candidates_for(model.births_per_face(step), voxels, state.felt is not None)
         padded[0, k] = random.poisson(model.seed, step, mean)
         padded[1, k] = model.demand.erosion_depth_um[step] / model.voxel_um
         padded[2, k] = model.demand.wall_thickness_um[step] / model.voxel_um

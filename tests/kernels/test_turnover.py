@@ -27,8 +27,8 @@ carve = jax.jit(cav.carve, static_argnames="geometry")
 class Bone:
     """A bone at work: `go(steps)` lets steps pass."""
 
-    def __init__(self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS):
-        shape, self.plan = fraction.shape, plan
+    def __init__(self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS, local=None):
+        shape, self.plan, self.local = fraction.shape, plan, local
         zeros = np.zeros(shape, np.uint8)
         self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
         self.table = bmu_table.empty_table(rows, plan.geometry.entries)
@@ -46,7 +46,8 @@ class Bone:
         self.fields, self.table, count, done, births = turnover.block(
             self.fields, self.table, np.int32(self.count), np.int32(self.step), np.int32(steps),
             jax.tree.map(jnp.asarray, demand), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
-            jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), plan=self.plan,
+            jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), self.local,
+            plan=self.plan,
         )  # fmt: skip
         self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(births.wanted)
         assert int(births.dropped) == 0
@@ -101,17 +102,26 @@ def carved(fraction, owned, origin, depth, growth, salt):
     return jax.tree.map(np.asarray, carve(fraction, owned, *numbers, GEOMETRY))
 
 
-@pytest.mark.parametrize(("wall_um", "start"), [(40.0, 21), (50.0, 9)])
-def test_a_step_is_that_of_the_definition(wall_um, start):
+def uneven():
+    """Places that ask for fewer and more births, for thinner and thicker walls."""
+    steps = np.indices((24, 24, 64), dtype=np.int64)
+    return bmu_table.Local(
+        jnp.asarray((steps[2] * 4 % 256).astype(np.uint8)), jnp.asarray((96 + steps[0] * 2).astype(np.uint8))
+    )
+
+
+@pytest.mark.parametrize(("wall_um", "start", "local"), [(40.0, 21, False), (50.0, 9, False), (44.0, 13, True)])
+def test_a_step_is_that_of_the_definition(wall_um, start, local):
     """All fronts, floors, releases, births and claims of two steps, bit for bit, amid BMUs in all their phases."""
-    bone = Bone(foam(), wall_um)
+    local = uneven() if local else None
+    bone = Bone(foam(), wall_um, candidates=48 if local else 24, local=local)
     bone.go(start)
     births = 0
     for _ in range(2):
         step, count, fields, table = bone.step, bone.count, *jax.tree.map(np.array, (bone.fields, bone.table))
         new, rows = definition.advance(fields, table, count, step, SCHEDULE, float(bone.wall))
         new, born, wanted = definition.bear(
-            new, count, step, SEED, int(bone.asked[step]), float(bone.depth), SHARES, PLAN, carved
+            new, count, step, SEED, int(bone.asked[step]), float(bone.depth), SHARES, PLAN, carved, local
         )
         asked = bone.wanted
         bone.go(1)
@@ -122,7 +132,7 @@ def test_a_step_is_that_of_the_definition(wall_um, start):
             np.testing.assert_array_equal(after.column[name][:count], rows.column[name][:count], err_msg=name)
         assert (bone.count, bone.wanted) == (count + len(born), asked + wanted)
         for row, unit in enumerate(born, start=count):
-            for name in ("corner", "mean_depth", "salt"):
+            for name in ("corner", "mean_depth", "salt", "wall_share"):
                 np.testing.assert_array_equal(after.column[name][row], unit[name])
             for name in ("cell", "delta", "profile", "before", "floor", "final_front", "area"):
                 same(after.column[name][row], getattr(unit["cavity"], name))

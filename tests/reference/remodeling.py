@@ -89,7 +89,14 @@ def surface(fraction: np.ndarray) -> float:
 
 
 def birth_sites(
-    fraction: np.ndarray, owner: np.ndarray, seed: int, step: int, count: int, candidates: int, births: int
+    fraction: np.ndarray,
+    owner: np.ndarray,
+    seed: int,
+    step: int,
+    count: int,
+    candidates: int,
+    births: int,
+    weight: np.ndarray | None = None,
 ) -> tuple[list[tuple[tuple[int, int, int], int]], int]:
     """[(position, candidate's index)] of the births of one step, and how many the process asked for.
 
@@ -100,7 +107,13 @@ def birth_sites(
         first, second = words(seed, step, POSITION, index)
         third, fourth = words(seed, step, ACCEPTANCE, index)
         z, y, x = (below(word, n) for word, n in zip((first, second, third), fraction.shape, strict=True))
-        if below(fourth, AREA_LIMIT) >= area(fraction, free, (z, y, x)):
+        if weight is None:
+            taken = below(fourth, AREA_LIMIT) < area(fraction, free, (z, y, x))
+        else:
+            taken = below(fourth, AREA_LIMIT * 256) < min(area(fraction, free, (z, y, x)), AREA_LIMIT) * int(
+                weight[z, y, x]
+            )
+        if not taken:
             continue
         wanted += index < count
         around = owner[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
@@ -186,7 +199,7 @@ def advance(fields: object, table: object, count: int, step: int, schedule: obje
     for row in range(count):
         age = step - int(rows.born[row])
         if age == int(schedule.refill_start):  # type: ignore[attr-defined]
-            rows.stop_front[row] = refill_end(rows, row, wall)
+            rows.stop_front[row] = refill_end(rows, row, np.float32(wall) * rows.wall_share[row])
         if not rows.live[row]:
             continue
         progress = min(max(age, 0), len(schedule.erosion) - 1)  # type: ignore[attr-defined]
@@ -217,7 +230,7 @@ def advance(fields: object, table: object, count: int, step: int, schedule: obje
 
 def bear(
     fields: dict, count: int, step: int, seed: int, candidates: int, depth: float, shares: np.ndarray, plan: object,
-    carve: Carve,
+    carve: Carve, local: object | None = None,
 ) -> tuple[dict, list[dict], int]:  # fmt: skip
     """The BMUs born in one step, each with a cavity by ``carve(fraction, owned, origin, depth, growth, salt)``.
 
@@ -228,7 +241,8 @@ def bear(
     """
     shape, window = fields["fraction"].shape, plan.geometry.window  # type: ignore[attr-defined]
     sites, wanted = birth_sites(
-        fields["fraction"], fields["owner"], seed, step, candidates, plan.candidates, plan.births  # type: ignore[attr-defined]
+        fields["fraction"], fields["owner"], seed, step, candidates, plan.candidates, plan.births,  # type: ignore[attr-defined]
+        None if local is None else np.asarray(local.weight),  # type: ignore[attr-defined]
     )  # fmt: skip
     owner, born = fields["owner"].copy(), []
     for position, index in sites:
@@ -242,5 +256,6 @@ def bear(
         cell = np.array(cavity.cell)  # type: ignore[attr-defined]
         cell = cell[cell >= 0]
         owner[corner[0] + (cell >> 20), corner[1] + (cell >> 10 & 1023), corner[2] + (cell & 1023)] = 1
-        born.append({"corner": corner, "mean_depth": mean, "salt": salt, "cavity": cavity})
+        wall = 1.0 if local is None else int(np.asarray(local.wall)[position]) / 128  # type: ignore[attr-defined]
+        born.append({"corner": corner, "mean_depth": mean, "salt": salt, "wall_share": wall, "cavity": cavity})
     return {**fields, "owner": owner}, born, wanted
