@@ -91,8 +91,8 @@ def calcium_map(
 ) -> np.ndarray:
     """Calcium [wt %] of the bone in each voxel, float32 of the shape of ``formed_on``; arguments as `tissue_ages`.
 
-    `mineral.tissue_density` and `mineral.tissue_modulus` make density and modulus of it. Bone of the scan has the mean of
-    its population.
+    `mineral.tissue_density` and `mineral.tissue_modulus` make density and modulus of it. Bone of the scan has the mean
+    of its population.
     """
     if formed_on.size and int(formed_on.max()) > step:
         raise InputError(f"calcium: a voxel was formed in step {int(formed_on.max())}, after the last step {step}")
