@@ -26,7 +26,7 @@ def euler_characteristic(histogram: np.ndarray) -> float:
     Returns:
         Euler characteristic, without unit.
     """
-    return float(np.asarray(histogram, float) @ _CONTRIBUTIONS)
+    return float(np.asarray(histogram, float) @ CONTRIBUTIONS)
 
 
 def connectivity(histogram: np.ndarray) -> float:
@@ -47,4 +47,5 @@ def _contributions() -> np.ndarray:
     return vertex - edges / 2 + faces / 4 - PATTERNS.sum(axis=1) / 8
 
 
-_CONTRIBUTIONS = _contributions()
+#: Share of the Euler characteristic that each pattern holds.
+CONTRIBUTIONS = _contributions()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
-from microct.cli import cell_commands, strength
+from microct.cli import cell_commands, strength, tissue_commands
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ app = App(
 )
 cell_commands.register(app)
 strength.register(app)
+tissue_commands.register(app)
 
 
 def dispatch(words: Sequence[str]) -> None:

@@ -34,6 +34,33 @@ def change(first: np.ndarray, second: np.ndarray, least_voxels: int = 1) -> Chan
     return Change(_clusters(second & ~first, least_voxels), _clusters(first & ~second, least_voxels))
 
 
+def change_map(first: Volume, second: Volume, least_voxels: int = 1) -> Volume:
+    """Bone gained (above 0) and lost (below 0) of every voxel, between two registered scans or two times of a run.
+
+    Args:
+        first, second: bone fraction (uint8) or masks, on the same voxels.
+        least_voxels: smaller clusters of voxels that became bone or marrow are noise; the map is 0 there.
+
+    Returns:
+        int16, -255 to 255 [1/255 voxel]; its sum is the change of bone volume where nothing was left out as noise.
+
+    Raises:
+        InputError: other voxels, or neither bone fraction nor mask.
+    """
+    if first.shape != second.shape or not np.allclose(first.spacing_mm, second.spacing_mm, rtol=1e-3):
+        raise InputError(f"change map: expected bones on the same voxels, got {first.shape} and {second.shape}")
+    scaled = []
+    for scan in (first, second):
+        if scan.values.dtype not in (np.uint8, np.bool_):
+            raise InputError(f"change map: expected uint8 bone fraction or a bool mask, got {scan.values.dtype}")
+        scaled.append(scan.values.astype(np.int16) * (255 if scan.values.dtype == np.bool_ else 1))
+    old, new = (values >= 128 for values in scaled)
+    kept = change(old, new, least_voxels)
+    noise = (old ^ new) & ~kept.formed & ~kept.resorbed
+    values = np.where(noise, 0, scaled[1] - scaled[0]).astype(np.int16)
+    return second.with_values(values, f"change since {first.provenance.source} [1/255 voxel]", kind="")
+
+
 def measure_pair(
     first: Volume,
     second: Volume,

@@ -12,6 +12,7 @@ from microct.simulation.loading import Loading
 from microct.state import State
 from microct.status import InputError
 from microct.table import Row
+from microct.tissue import bmdd, histomorphometry
 from microct.volume import Volume
 
 
@@ -27,7 +28,8 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
     year = model.calendar.year(state.step)
     report = study.report
     structure = measure(bone, None, report.convention, "half", thickness=report.thickness, time_yr=year, sample=sample)
-    measured = _ledger(state, model) | _dynamics(state, model, previous) | _signals(state, model)
+    measured = _ledger(state, model) | _dynamics(state, model, previous) | _biopsy(state, model, previous)
+    measured |= _mineral(state, model) | _signals(state, model)
     return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
 
 
@@ -83,6 +85,33 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         middle = 0.5 * (previous.ledger.mass + state.ledger.mass)
         measured["Rs.R"] = 100.0 * (state.ledger.resorbed - previous.ledger.resorbed) / years / max(middle, 1.0)
     return measured
+
+
+def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, float]:
+    """The open sites, and what happened since the last reporting time, as a biopsy would read them."""
+    clock = histomorphometry.Clock(model.schedule, model.calendar.step_days, model.bmu.formation_days)
+    found = histomorphometry.at_sites(state, clock, model.voxel_um)
+    sites = histomorphometry.site_map(state, clock)
+    found |= histomorphometry.in_sections(np.asarray(state.fields.fraction), sites)
+    return found if previous is None else found | histomorphometry.between(state, previous, clock, model.voxel_um)
+
+
+def _mineral(state: State, model: Model) -> dict[str, float]:
+    """Mineral of the tissue by its age, and the density of the whole block."""
+    fraction = np.asarray(state.fields.fraction)
+    ages = bmdd.tissue_ages(fraction, np.asarray(state.fields.formed_on), state.step, model.calendar.step_days)
+    if ages.bone <= 0.0:
+        return {"vBMD": 0.0}
+    found = bmdd.bmdd(ages)
+    return {
+        "TMD": found.density,
+        "CaMean": found.mean,
+        "CaPeak": found.peak,
+        "CaWidth": found.width,
+        "CaLow": found.low,
+        "E.Ti": found.modulus,
+        "vBMD": found.density * ages.bone / fraction.size,
+    }
 
 
 def _mean_tissue_age(state: State, step_days: float) -> float:

@@ -1,0 +1,196 @@
+"""The commands of tissue and imaging: ``microct scan-as``, ``microct loss-modes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+
+from microct.status import InputError, StudyError
+
+if TYPE_CHECKING:
+    from microct.table import Row
+    from microct.volume import Volume
+
+Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
+
+
+def register(app: App) -> None:
+    """Add the commands of this file."""
+    for command in (scan_as, loss_modes):
+        app.command(command)
+
+
+def scan_as(
+    bone: Path,
+    /,
+    *,
+    scanner: str = "hrpqct-61",
+    out: Out = None,
+    year: float | None = None,
+    voxel_size_um: float | None = None,
+    threshold: str = "otsu",
+    scanner_voxel_um: float | None = None,
+    fwhm_um: float | None = None,
+    noise: float | None = None,
+    tissue_density: float | None = None,
+    axis: int = 1,
+    seed: int = 0,
+) -> None:
+    """Say what a clinic's scanners would see of a bone: aBMD (DXA), vBMD (QCT), and a scan as HR-pQCT takes it.
+
+    Parameters
+    ----------
+    bone
+        A scan (file or folder of slices), or the folder of a run.
+    scanner
+        hrpqct-61 or hrpqct-82.
+    out
+        File to write the virtual scan to, ending in .h5, in mgHA/cm3.
+    year
+        Year of a run; its last if left out.
+    voxel_size_um
+        Edge of a voxel in um; needed where the file does not say it.
+    threshold
+        Grey value from which a voxel is bone, or otsu.
+    scanner_voxel_um
+        Voxels of the scanner, instead of those of --scanner.
+    fwhm_um
+        Full width at half maximum of its point spread in um.
+    noise
+        Standard deviation of its noise in mgHA/cm3.
+    tissue_density
+        Mineral of bone tissue in mgHA/cm3; left out, the TMD of a run at that year, 1200 for a scan.
+    axis
+        Of the beam of DXA: 0, 1 or 2 for z, y, x.
+    seed
+        Of the noise.
+    """
+    from dataclasses import replace
+
+    from microct.imaging import scanners
+
+    if out is not None and out.suffix.lower() != ".h5":
+        raise StudyError(f"--out {out}: expected a file name ending in .h5")
+    if scanner not in scanners.SCANNERS:
+        raise StudyError(f"--scanner {scanner}: expected one of {', '.join(scanners.SCANNERS)}")
+    device = scanners.SCANNERS[scanner]
+    given = {"voxel_um": scanner_voxel_um, "fwhm_um": fwhm_um, "noise_mgha": noise}
+    device = replace(device, **{name: value for name, value in given.items() if value is not None})
+    volume, density = _bone(bone, year, voxel_size_um, threshold)
+    density = density if tissue_density is None else tissue_density
+    mineral = scanners.density(volume, density)
+    seen = scanners.scan_as(mineral, device, seed)
+    _print(_scan_rows(mineral, axis))
+    blocks = " x ".join(str(n) for n in seen.shape)
+    print(f"tissue mineral {density:g} mgHA/cm3; {seen.provenance.steps[-1]}: {blocks} voxels")
+    if out is not None:
+        from microct.io.volume_hdf5 import write
+
+        print(write(seen, out))
+
+
+def loss_modes(
+    run: Path,
+    /,
+    *,
+    first: float | None = None,
+    second: float | None = None,
+    out: Out = None,
+    picture: Path | None = None,
+) -> None:
+    """Say how the bone of a run was lost: plates perforated, rods broken, islands, thinning.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    first
+        Year from which loss is counted; 0 if left out.
+    second
+        Year up to which it is counted; the last if left out.
+    out
+        Write the table here too (.csv; beside it .json).
+    picture
+        Draw the lost bone in 3D, colored by mode (.png).
+    """
+    if out is not None and out.suffix.lower() != ".csv":
+        raise StudyError(f"--out {out}: expected a file name ending in .csv")
+    from microct import workflow
+    from microct.morphometry.loss_modes import loss_modes as modes_of
+    from microct.morphometry.loss_modes import loss_rows
+
+    result = workflow.open(run)
+    times = result.times_yr
+    if len(times) < 2:
+        raise InputError(f"{run}: expected a run with two or more years kept, it has {len(times)}")
+    start = min(times, key=lambda time: abs(time - (0.0 if first is None else first)))
+    end = times[-1] if second is None else min(times, key=lambda time: abs(time - second))
+    if not start < end:
+        raise StudyError(f"--first {start:g} --second {end:g}: expected the second after the first")
+    before, after = result.at(start), result.at(end)
+    found = modes_of(before.values, after.values)
+    fallen = {row.time_yr: row.value for row in result.table.series("Is.V.lost")}
+    island = _nearest(fallen, end) - _nearest(fallen, start)
+    table = loss_rows(before, after, island_volume_mm3=island, found=found, sample=run.name, time_yr=end)
+    print(f"from year {start:.4g} to year {end:.4g}")
+    _print(table)
+    if out is not None:
+        from microct.io.table_file import write_table
+
+        write_table(out, table)
+        print(out)
+    if picture is not None:
+        from microct.render.frame import Frame
+        from microct.render.loss_modes import loss_picture
+
+        print(loss_picture(Frame(start, before), Frame(end, after), picture, run.name, found=found))
+
+
+def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold: str) -> tuple[Volume, float]:
+    """Bone fraction, and mineral of its tissue [mgHA/cm3]."""
+    if path.is_dir() and (path / "study.toml").exists():
+        from microct import workflow
+
+        result = workflow.open(path)
+        when = result.times_yr[-1] if year is None else year
+        density = {row.time_yr: row.value for row in result.table.series("TMD")}
+        return result.at(when), _nearest(density, when)
+    if year is not None:
+        raise StudyError(f"--year {year:g}: {path} is a scan, not the folder of a run")
+    from microct.imaging.scanners import TISSUE_DENSITY
+    from microct.imaging.segmentation import segment
+    from microct.io.reader import read
+
+    try:
+        cut = threshold if threshold == "otsu" else float(threshold)
+    except ValueError:
+        raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
+    return segment(read(path, voxel_size_um), threshold=cut), TISSUE_DENSITY
+
+
+def _nearest(series: dict[float | None, float], when: float) -> float:
+    """The value of the time nearest to ``when``."""
+    times = [time for time in series if time is not None]
+    if not times:
+        raise InputError("the run's table has no rows of mineral or islands; it was made by an older version")
+    return series[min(times, key=lambda time: abs(time - when))]
+
+
+def _scan_rows(mineral: Volume, axis: int) -> list[Row]:
+    from microct.imaging.scanners import project, volumetric_density
+    from microct.table import Row
+
+    seen = project(mineral, axis)
+    return [
+        Row("vBMD", volumetric_density(mineral)),
+        Row("aBMD", seen.abmd),
+        Row("BMC.P", seen.content_g),
+        Row("B.Ar.P", seen.area_cm2),
+    ]
+
+
+def _print(rows: object) -> None:
+    for row in rows:  # type: ignore[attr-defined]
+        print(f"{row.symbol:<12} {row.value:>12.6g} {row.unit:<9} {row.quantity.name.replace('_', ' ')}")

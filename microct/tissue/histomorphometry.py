@@ -1,0 +1,175 @@
+"""The BMUs at work, read as a bone biopsy is read: extents of surface, rates of apposition and formation, thicknesses.
+
+Extents come from the sites that are open at one time, rates from the mass ledger between two times. In steady state
+BFR/BS = Ac.f W.Th = MAR MS/BS (Dempster et al. 2013), each side found on its own way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from microct.kernels.bmu_table import BMUTable, Schedule
+from microct.kernels.cavity import BONE, FRONT, FULL, SUB
+from microct.state import Ledger, State
+from microct.tissue.mineral import DAYS_PER_YEAR
+
+#: From apposition of osteoid to its mineral [d] (Martinez-Reina 2019, in its code), as in `mineral.MineralLaw`.
+LAG_DAYS = 12.0
+QUIET, ERODED, FORMING = 0, 1, 2
+#: Rows of the table that are looked at together.
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Clock:
+    """How long things take.
+
+    Attributes:
+        schedule: progress of a BMU by age.
+        step_days: length of a step [d].
+        formation_days: from the first osteoid of a site to its last [d].
+    """
+
+    schedule: Schedule
+    step_days: float
+    formation_days: float
+
+
+def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
+    """What one biopsy shows of the sites open now.
+
+    Args:
+        state: with its table of BMUs and the surface of the last reporting time.
+        voxel_um: edge of a voxel [um].
+
+    Returns:
+        By symbol: MS/BS [%]; and where there are such sites E.De.Bx, W.Th.Bx [um], MAR, Aj.AR [um/d], FP [d].
+    """
+    table = _used(state.bmus)
+    age, forming, progress = _phase(table, state.step, clock)
+    live, area = table["live"], table["area"].astype(np.float64)
+    schedule = clock.schedule
+    found = {}
+
+    lag = round(LAG_DAYS / clock.step_days)
+    start, last = int(schedule.refill_start), int(schedule.last)
+    # A site takes label from a lag after its formation began to a lag after it ended. Sites that closed less than a lag
+    # ago are no longer in the table; those about to close stand for them.
+    closed = float(area[forming & (age >= last - lag)].sum())
+    labeled = float(area[forming & (age >= start + lag)].sum()) + closed
+    osteoid = float(area[forming].sum()) + closed
+    if state.surface > 0:
+        found["MS/BS"] = 100.0 * labeled / state.surface
+
+    eroded = live & ~forming & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
+    if eroded.any():
+        found["E.De.Bx"] = voxel_um * float(table["resorbed"][eroded].sum()) / FULL / float(area[eroded].sum())
+    due = float((area * progress)[forming].sum())
+    if due > 0.0:
+        wall = voxel_um * float(table["formed"][forming].sum(dtype=np.int64)) / FULL / due
+        rate = wall / clock.formation_days
+        found |= {"W.Th.Bx": wall, "MAR": rate}
+        if labeled > 0.0:
+            adjusted = rate * labeled / osteoid
+            found |= {"Aj.AR": adjusted, "FP": wall / adjusted}
+    return found
+
+
+def between(state: State, previous: State, clock: Clock, voxel_um: float) -> dict[str, float]:
+    """What happened since an earlier time, by the ledger.
+
+    Args:
+        state: now; ``previous``: earlier, of which only step, ledger and surface are looked at.
+
+    Returns:
+        By symbol: Ac.f.Bx [1/yr], BFR/BS [um/yr], BFR/BV [%/yr]; empty where no time has passed.
+    """
+    years = (state.step - previous.step) * clock.step_days / DAYS_PER_YEAR
+    surface = 0.5 * (state.surface + previous.surface)
+    if years <= 0.0 or surface <= 0.0:
+        return {}
+    ledgers: tuple[Ledger, Ledger] = previous.ledger, state.ledger
+    formed = (ledgers[1].formed - ledgers[0].formed) / FULL
+    bone = 0.5 * (ledgers[0].mass + ledgers[1].mass) / FULL
+    found = {"BFR/BS": voxel_um * formed / surface / years, "BFR/BV": 100.0 * formed / max(bone, 1e-9) / years}
+    table = _used(state.bmus)
+    working = table["live"] & (table["area"] > 0)
+    births = ledgers[1].births - ledgers[0].births - (ledgers[1].void - ledgers[0].void)
+    if working.any():
+        found["Ac.f.Bx"] = births * float(table["area"][working].mean(dtype=np.float64)) / surface / years
+    elif births == 0:
+        found["Ac.f.Bx"] = 0.0
+    return found
+
+
+def site_map(state: State, clock: Clock) -> np.ndarray:
+    """(nz, ny, nx) uint8: `QUIET`, or at the surface of a site that is `ERODED` (resorption, reversal) or `FORMING`.
+
+    Of the voxels that a site holds, those within one voxel of where its front now stands are marked.
+    """
+    sites = np.zeros(state.fields.fraction.shape, np.uint8)
+    bmus = state.bmus
+    table = _used(bmus)
+    age, forming, _ = _phase(table, state.step, clock)
+    clipped = _clipped(age, clock.schedule)
+    down, up = np.asarray(clock.schedule.erosion)[clipped], np.asarray(clock.schedule.refill)[clipped]
+    end, stop = np.asarray(bmus.final_front), np.asarray(bmus.stop_front)
+    front = np.where(up == 0, end * down // FRONT, end + (stop - end) * up // FRONT)
+    corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
+    for start in range(0, state.count, _ROWS):
+        part = slice(start, min(start + _ROWS, state.count))
+        cell, delta, profile = (np.asarray(column[part]) for column in (bmus.cell, bmus.delta, bmus.profile))
+        depth = front[part, None] * profile.astype(np.float64) / FRONT
+        at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
+        row, entry = np.nonzero(at)
+        used, first = cell[row, entry], corner[part][row]
+        place = first[:, 0] + (used >> 20), first[:, 1] + (used >> 10 & 1023), first[:, 2] + (used & 1023)
+        sites[place] = np.where(forming[part][row], FORMING, ERODED)
+    return sites
+
+
+def in_sections(fraction: np.ndarray, sites: np.ndarray, every: int = 8, axis: int = 0) -> dict[str, float]:
+    """Extents of surface as plane sections show them: shares of the outline of bone.
+
+    Args:
+        fraction: (nz, ny, nx) uint8 bone fraction. sites: `site_map`.
+        every: planes from one section to the next, along ``axis``.
+
+    Returns:
+        ES/BS.2D and OS/BS.2D [%]; empty where no section shows an outline. The outline of a
+        cavity is longer than the patch that it took: at 40 um shares are 20 to 40 % above those of `at_sites`.
+    """
+    planes = slice(every // 2 if every // 2 < fraction.shape[axis] else 0, None, every)
+    bone = np.moveaxis(fraction, axis, 0)[planes] >= BONE
+    held = np.moveaxis(sites, axis, 0)[planes]
+    outline, eroded, forming = 0, 0.0, 0.0
+    for along in (1, 2):
+        a, b = (np.moveaxis(part, along, 0) for part in (bone, held))
+        edge = a[1:] != a[:-1]
+        outline += int(np.count_nonzero(edge))
+        # An edge lies between two pixels; each of them speaks for half of it.
+        for side in (b[1:][edge], b[:-1][edge]):
+            eroded += 0.5 * int(np.count_nonzero(side == ERODED))
+            forming += 0.5 * int(np.count_nonzero(side == FORMING))
+    if not outline:
+        return {}
+    return {"ES/BS.2D": 100.0 * eroded / outline, "OS/BS.2D": 100.0 * forming / outline}
+
+
+def _used(table: BMUTable) -> dict[str, np.ndarray]:
+    """The columns that are read, on the host."""
+    return {name: np.asarray(getattr(table, name)) for name in ("live", "born", "area", "resorbed", "formed")}
+
+
+def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:
+    return np.clip(age, 0, len(schedule.refill) - 1)
+
+
+def _phase(table: dict[str, np.ndarray], step: int, clock: Clock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Age at the end of the last step [steps], whether in formation, and progress of formation (0 to 1)."""
+    age = step - 1 - table["born"].astype(np.int64)
+    progress = np.asarray(clock.schedule.refill)[_clipped(age, clock.schedule)] / FRONT
+    forming = table["live"] & (age >= int(clock.schedule.refill_start)) & (age < int(clock.schedule.last))
+    return age, forming, progress

@@ -1,0 +1,90 @@
+"""`microct scan-as` and `microct loss-modes`, on a run that is made for them and on files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import microct
+from microct.cli import main
+from microct.io.reader import read
+from microct.status import ExitCode
+from microct.volume import Volume
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small block in which much is lost within a year."""
+    folder = tmp_path_factory.mktemp("tissue") / "run"
+    bone = microct.sample("trabecular", size_mm=1.28, voxel_size_um=40, seed=3)
+    demand = {"activation_frequency_per_year": 2.0, "erosion_depth_um": 60.0, "wall_thickness_um": 40.0}
+    time = {"years": 1.0, "burn_in_years": 0.0, "step_days": 20.0}
+    microct.simulate(bone, microct.Study().with_values(time=time, remodeling=demand), out=folder)
+    return folder
+
+
+def numbers(text: str) -> dict[str, float]:
+    """Values of the printed rows, by symbol."""
+    lines = [line.split() for line in text.splitlines()]
+    return {words[0]: float(words[1]) for words in lines if len(words) > 2 and words[1][0] in "0123456789-."}
+
+
+def test_scan_of_a_run_uses_its_own_mineral(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "seen.h5"
+    assert main(["scan-as", str(run), "--year", "1", "--scanner", "hrpqct-82", "--out", str(out)]) == ExitCode.OK
+    said = numbers(capsys.readouterr().out)
+    table = microct.open(run).table
+    # Rows of a run weigh voxels by their own age; the projection uses the mean.
+    assert said["vBMD"] == pytest.approx(table["vBMD"].value, rel=1e-3)
+    assert said["aBMD"] == pytest.approx(said["vBMD"] * 0.128 / 1000, rel=1e-3)
+    seen = read(out)
+    assert seen.shape == (15, 15, 15)
+    assert seen.spacing_mm == pytest.approx((0.082,) * 3)
+
+
+def test_scan_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values = np.zeros((40, 40, 40), np.uint8)
+    values[10:30] = 255
+    np.save(tmp_path / "plate.npy", values)
+    words = ["scan-as", str(tmp_path / "plate.npy"), "--voxel-size-um", "20", "--tissue-density", "1000", "--axis", "0"]
+    assert main(words) == ExitCode.OK
+    said = numbers(capsys.readouterr().out)
+    assert said["vBMD"] == pytest.approx(500.0)
+    assert said["aBMD"] == pytest.approx(0.04)
+
+
+def test_loss_modes_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, picture = tmp_path / "loss.csv", tmp_path / "loss.png"
+    assert main(["loss-modes", str(run), "--out", str(out), "--picture", str(picture)]) == ExitCode.OK
+    said = numbers(capsys.readouterr().out)
+    assert sum(said[f"{name}/LV"] for name in ("Pl.Pf.V", "Rod.Bk.V", "Is.LV", "Thin.V")) == pytest.approx(
+        100.0, abs=0.01
+    )
+    ledger = microct.open(run).table.series("Is.V.lost")
+    assert said["Is.LV"] >= (ledger[-1].value - ledger[0].value) * 0.999
+    assert said["N.Pl.Pf"] + said["N.Rod.Bk"] > 0
+    assert out.exists()
+    assert picture.stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["scan-as", "RUN", "--scanner", "dxa"], "hrpqct-61"),
+        (["scan-as", "RUN", "--out", "seen.tif"], ".h5"),
+        (["loss-modes", "RUN", "--first", "1", "--second", "0"], "after the first"),
+        (["loss-modes", "RUN", "--out", "loss.txt"], ".csv"),
+    ],
+)
+def test_refusals(run: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(run) if word == "RUN" else word for word in words]) == ExitCode.USAGE
+    assert says in capsys.readouterr().err
+
+
+def test_a_volume_of_the_simulation_is_scanned_from_python() -> None:
+    from microct.imaging.scanners import density, scan_as
+
+    bone = Volume.from_array(np.full((16, 16, 16), 255, np.uint8), 20.0)
+    assert scan_as(density(bone), "hrpqct-61", seed=2).values.mean() == pytest.approx(1200.0, abs=15.0)
