@@ -38,7 +38,7 @@ PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
 
 _PAYLOAD_BITS = 20
 _SEED_DEPTH = 64  # steps of a seed's own depth in a voxel
-_NUMBER_BITS = 17  # of a place in a list: 15 bits are left for its front
+_NUMBER_BITS = 18  # of a place in a list: 14 bits are left for its front
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Geometry:
     Attributes:
         window: edges of the block of voxels that a cavity may touch, (z, y, x).
         reach: deepest voxel below the surface, at most 30.
-        entries: voxels that one BMU's list can hold, a multiple of 32 and at most 131072.
+        entries: voxels that one BMU's list can hold, a multiple of 32 and at most 262144.
     """
 
     window: tuple[int, int, int]
@@ -219,7 +219,7 @@ def _nearest(key: Array, reach: int, far: int) -> Array:
 def _in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
     """The valid places, which come first, sorted by where the front stands when it passes their voxel's centre."""
     middle = jnp.floor(delta[place].astype(jnp.float32) * FRONT / jnp.maximum(profile[place], 1).astype(jnp.float32))
-    key = jnp.where(valid, (jnp.clip(middle, -32768.0, 32765.0).astype(jnp.int32) + 32768) >> 1, 0x7FFF)
+    key = jnp.where(valid, (jnp.clip(middle, -32768.0, 32760.0).astype(jnp.int32) + 32768) >> 2, 0x3FFF)
     number = jnp.arange(place.shape[0], dtype=jnp.uint32)
     order = jnp.sort(key.astype(jnp.uint32) << _NUMBER_BITS | number) & ((1 << _NUMBER_BITS) - 1)
     return place[order]

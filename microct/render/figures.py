@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,22 @@ from microct.table import Table
 
 GROUPS = {
     "structure": "Structure",
+    "architecture": "Architecture",
     "topology": "Topology",
-    "ledger": "Mass ledger",
-    "dynamic": "Remodeling dynamics",
+    "cortex": "Cortex",
     "mechanics": "Mechanics",
+    "ledger": "Mass ledger",
+    "loss": "Modes of loss",
+    "dynamic": "Remodeling dynamics",
+    "mineral": "Mineral",
+    "density": "Density",
+    "imaging": "As a scanner sees it",
+    "pair": "Against another scan",
     "signals": "Signals (healthy young = 1)",
 }
 #: Okabe and Ito 2008: told apart by color-blind readers.
 COLORS = ("#C21238", "#0072B2", "#B97B00", "#007F63", "#8A4F7D", "#4B4B4F")
-GROUP_COLOR = dict(zip(GROUPS, ("#0072B2", "#007F63", "#B97B00", "#C21238", "#4B4B4F", "#8A4F7D"), strict=True))
+GROUP_COLOR = dict(zip(GROUPS, cycle(("#0072B2", "#007F63", "#B97B00", "#C21238", "#4B4B4F", "#8A4F7D")), strict=False))
 HEADLINE = ("BV/TV", "Tb.Th", "Tb.Sp", "Conn.D")
 INK, QUIET, GRID, BURN_IN = "#26262A", "#6E6E74", "#E4E4E8", "#F1EFE9"
 COLUMNS = 6
