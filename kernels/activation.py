@@ -63,7 +63,7 @@ def _area_of_planes(fraction: Array, planes: int) -> Array:
 
     def block(k: Array) -> Array:
         slab = jax.lax.dynamic_slice_in_dim(padded, k * planes, planes + 4, axis=0)
-        area, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool))
+        area, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool), (k < blocks).astype(jnp.int32))
         return jnp.sum(jnp.minimum(area, AREA_LIMIT)[2:-2], axis=(1, 2))
 
     return jax.lax.map(block, jnp.arange(blocks)).reshape(-1)[:nz]

@@ -53,17 +53,23 @@ def pieces_and_islands(bone: np.ndarray) -> tuple[int, np.ndarray]:
     """Number of 26-connected pieces, and `islands`, from one labeling."""
     bone = _as_bool(bone)
     lengths, names, number = _labeled_runs(bone, 26)
-    alone = np.ones(number + 1, bool)
-    if number:
-        alone[np.argmax(np.bincount(names, weights=lengths, minlength=number + 1))] = False
-    labels = np.zeros(bone.shape, np.int32)
-    labels[bone] = np.repeat(names, lengths)
-    for axis in range(3):
-        for end in (0, -1):
-            alone[labels.take(end, axis).ravel()] = False
     result = np.zeros(bone.shape, bool)
-    result[bone] = np.repeat(alone[names], lengths)
+    if number < 2:
+        return number, result
+    alone = np.ones(number + 1, bool)
+    alone[np.argmax(np.bincount(names, weights=lengths, minlength=number + 1))] = False
+    alone[names[_at_border(bone, lengths)]] = False
+    if alone[1:].any():
+        result[bone] = np.repeat(alone[names], lengths)
     return number, result
+
+
+def _at_border(mask: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Whether each run along x touches the volume's border."""
+    nz, ny, nx = mask.shape
+    row, first = np.divmod(_runs(mask)[0], nx)
+    z, y = np.divmod(row, ny)
+    return (z == 0) | (z == nz - 1) | (y == 0) | (y == ny - 1) | (first == 0) | (first + lengths == nx)
 
 
 def largest(mask: np.ndarray, connectivity: int = 26) -> np.ndarray:

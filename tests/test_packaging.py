@@ -80,7 +80,8 @@ def test_one_version_everywhere() -> None:
 def test_every_package_folder_is_listed() -> None:
     setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     found = {"microct", "microct.kernels", "microct.samples"}
-    found |= {f"microct.{path.parent.name}" for path in (ROOT / "microct").glob("*/__init__.py")}
+    folders = (path.parent.relative_to(ROOT) for path in (ROOT / "microct").rglob("__init__.py"))
+    found |= {".".join(folder.parts) for folder in folders}
     assert set(setup["packages"]) == found
 
 

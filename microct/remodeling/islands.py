@@ -15,12 +15,12 @@ def lost(fraction: np.ndarray) -> np.ndarray:
     volume's border, where it may hang on what the scan cut off. Partial voxels that touch no remaining bone are crumbs.
     """
     bone = fraction >= BONE
-    kept = bone & ~components.islands(bone)
-    near = kept.copy()
+    near = bone & ~components.islands(bone)
     for axis in range(3):
-        along = np.moveaxis(near, axis, 0)
-        grown = along.copy()
-        grown[1:] |= along[:-1]
-        grown[:-1] |= along[1:]
-        near = np.moveaxis(grown, 0, axis)
+        low, high = [slice(None)] * 3, [slice(None)] * 3
+        low[axis], high[axis] = slice(None, -1), slice(1, None)
+        grown = near.copy()
+        grown[tuple(high)] |= near[tuple(low)]
+        grown[tuple(low)] |= near[tuple(high)]
+        near = grown
     return (fraction > 0) & ~near

@@ -141,6 +141,7 @@ def test_the_surface_of_a_sphere_is_its_area(radius_mm):
     assert activation.surface(bone) == pytest.approx(4.0 * np.pi * (radius_mm / 0.04) ** 2, rel=0.02)
 
 
+@pytest.mark.slow
 def test_the_number_of_planes_at_a_time_changes_no_surface(ball):
     whole = activation.surface(ball)
     for cut in (3, 11, 21):

@@ -130,6 +130,7 @@ def test_shapes_are_kept_while_capacity_lasts() -> None:
     assert shapes[0] == shapes[1]
 
 
+@pytest.mark.slow
 def test_splitting_saves_iterations() -> None:
     """Parallel rods one voxel apart: glued coarse cells take far more steps."""
     modulus = np.zeros((24, 24, 24), np.float32)

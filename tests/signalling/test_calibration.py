@@ -28,7 +28,7 @@ def series(noise: float) -> list[Observation]:
     ]
 
 
-@pytest.mark.parametrize("noise", [0.0, 1.0])
+@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.slow), 1.0])
 def test_the_truth_is_recovered_with_its_uncertainty(noise):
     found = fit(SHE, series(noise), list(TRUTH), prior=3.0)
     assert found.arrived
@@ -44,6 +44,7 @@ def test_the_truth_is_recovered_with_its_uncertainty(noise):
     assert found.parameters.stromal_rankl_gain == found.estimates["stromal_rankl_gain"]
 
 
+@pytest.mark.slow
 def test_a_constant_that_nothing_measures_keeps_its_prior():
     told = [Observation("E.De", 2.0, 52.0, 0.3)]
     found = fit(SHE, told, ["osteoclast_life_gain", "wall_exponent"], prior=0.5)
