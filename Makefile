@@ -3,7 +3,8 @@
 
 export VENV ?= .venv
 RUN = "$(VENV)/bin/python"
-PYTEST = $(RUN) -m pytest
+# One worker for each of two cores, or more where there are more; a file's tests stay together, as they share fixtures.
+PYTEST = $(RUN) -m pytest -n auto --maxprocesses 8 --dist loadfile
 OUT ?= runs/demo
 
 .PHONY: help demo test test-slow test-all lint types format bench pages wheel clean

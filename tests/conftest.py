@@ -51,9 +51,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave with pytest's own verdict where OpenGL was used.
 
     With many libraries in one process the graphics driver has crashed while the interpreter was taken down, after all
-    tests had passed and been reported. The commands of microct, which load fewer, have not been seen to.
+    tests had passed and been reported. The commands of microct, which load fewer, have not been seen to. A worker's end
+    is no verdict.
     """
-    if "vtkmodules" in sys.modules and STATUS in config.stash:
+    if "vtkmodules" in sys.modules and STATUS in config.stash and not hasattr(config, "workerinput"):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(config.stash[STATUS])
