@@ -3,8 +3,9 @@
 
 export VENV ?= .venv
 RUN = "$(VENV)/bin/python"
-# One worker for each of two cores, or more where there are more; a file's tests stay together, as they share fixtures.
-PYTEST = $(RUN) -m pytest -n auto --maxprocesses 8 --dist loadfile
+# WORKERS tests at once; a file's tests stay together, as they share fixtures.
+WORKERS ?= 2
+PYTEST = $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 OUT ?= runs/demo
 
 .PHONY: help demo test test-slow test-all lint types format bench pages wheel clean
