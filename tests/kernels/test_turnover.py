@@ -168,6 +168,7 @@ def test_where_blocks_are_cut_changes_nothing(whole):
     assert bone.wanted == whole.wanted
 
 
+@pytest.mark.slow
 def test_sizes_of_chunks_and_tables_change_nothing(whole):
     """Other chunks (that do not divide the numbers), more candidates, room and rows: the same bits."""
     plan = bmu_table.Plan(GEOMETRY, candidates=800, births=23, carve_chunk=5, row_chunk=7, tile_chunk=45)

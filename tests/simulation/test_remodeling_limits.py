@@ -122,6 +122,7 @@ def columns_open(fraction: np.ndarray) -> int:
     return int((~(fraction >= 128).any(axis=0)).sum())
 
 
+@pytest.mark.slow
 def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
     demand = {"erosion_depth_um": E_UM, "wall_thickness_um": E_UM, "erosion_depth_cv": 0.0}
     thin = plate((24, 96, 96), 20.0, 40.0)
@@ -220,6 +221,7 @@ def test_what_hangs_on_nothing_is_lost_and_counted() -> None:
     assert components.count(np.asarray(state.fields.fraction) >= 128) == 1
 
 
+@pytest.mark.slow
 def test_nothing_is_born_without_activation() -> None:
     bone = plate((24, 64, 64), VOXEL_UM, 400.0)
     still = run(bone, study(1, activation_frequency_per_year=0.0, erosion_depth_um=E_UM, wall_thickness_um=E_UM))
