@@ -8,6 +8,7 @@ import pytest
 
 from microct.signalling import CellParameters, Patient, course, parameter_table
 from microct.signalling.demand import healthy_demand
+from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.tables import PARTS
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "science-cells.md"
@@ -31,8 +32,10 @@ def test_the_table_follows_the_parameters():
     assert values["th17_gain"] == CellParameters().th17_gain
 
 
+# Those of formation on quiet surface act where a drug drives it.
+UNDER_DRUG = ("reserve_time_d", "reserve_use", "modeling_um_per_yr")
 # Inert here, by design: RANK occupancy is never below health without a drug, and no ovaries are removed.
-IDLE = {"osteoclast_life_basal", "surgical_floor", "surgical_decay_yr"}
+IDLE = {"osteoclast_life_basal", "surgical_floor", "surgical_decay_yr", *UNDER_DRUG}
 SOME = Patient("early", 38.0, 1.0)
 TIMES = np.array([1.0, 3.0, 9.0])
 
@@ -53,6 +56,17 @@ def test_no_constant_is_inert(usual, name):
     series = [(changed.cells[key], usual.cells[key]) for key in usual.cells]
     series.append((loss, usual.activation_frequency_per_yr * usual.bone_balance_um))
     assert any(not np.allclose(one, other, rtol=1e-7, atol=0) for one, other in series)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", UNDER_DRUG)
+def test_constants_of_modeling_act_under_romosozumab(name):
+    given = (Treatment("romosozumab", 1.0, 2.0),)
+    p = CellParameters()
+    changed = dataclasses.replace(p, **{name: 0.9 * getattr(p, name)})
+    usual, other = (course(SOME, np.array([1.5, 2.0]), one, treatments=given) for one in (p, changed))
+    assert (usual.modeling_um_per_yr > 0).all()
+    assert not np.allclose(other.modeling_um_per_yr, usual.modeling_um_per_yr, rtol=1e-4)
 
 
 def test_constants_of_the_other_compartment_act_there():
