@@ -114,7 +114,7 @@ def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.n
         within = np.arange(total) - np.repeat(np.cumsum(touching) - touching, touching)
         pairs_a.append(np.repeat(here, touching))
         pairs_b.append(np.repeat(low, touching) + within)
-    roots = _union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
+    roots = union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
     is_root = roots == np.arange(len(roots))
     names = np.cumsum(is_root)[roots]
     return ends - starts, names, int(is_root.sum())
@@ -130,22 +130,22 @@ def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return starts, np.flatnonzero(edge) + 1
 
 
-def _union(nodes: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Smallest node of each node's connected set, for the graph of edges a-b.
+def union(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """(count,) smallest member of each thing's set, where left[i] and right[i] are in one set; int32, else int64.
 
-    Each round hooks the larger root of every edge onto the smaller and then shortens all paths. A root always
+    Each round hooks the larger root of every pair onto the smaller and then shortens all paths. A root always
     points to a smaller one, so there is no cycle, and every round removes at least the largest root of each set.
     """
-    parent = np.arange(nodes)
-    while len(a):
-        low, high = np.minimum(a, b), np.maximum(a, b)
-        np.minimum.at(parent, high, low)
+    first = np.arange(count, dtype=np.int32 if count < 2**31 else np.int64)
+    while True:
+        differ = left != right
+        left, right = left[differ], right[differ]
+        if not len(left):
+            return first
+        np.minimum.at(first, np.maximum(left, right), np.minimum(left, right).astype(first.dtype))
         while True:
-            grand = parent[parent]
-            if np.array_equal(grand, parent):
+            shorter = first[first]
+            if np.array_equal(shorter, first):
                 break
-            parent = grand
-        a, b = parent[a], parent[b]
-        open_edges = a != b
-        a, b = a[open_edges], b[open_edges]
-    return parent
+            first = shorter
+        left, right = first[left], first[right]

@@ -13,6 +13,7 @@ from itertools import product
 
 import numpy as np
 
+from microct.kernels.components import union
 from microct.kernels.elasticity import CORNERS
 
 
@@ -128,7 +129,7 @@ def _parents(
         some[key] = mine
     left = np.concatenate([mine] * 8)
     right = np.concatenate([some[key] for key in keys])
-    first = _joined(count, left, right)
+    first = union(count, left, right)
     roots = first == mine
     return (np.cumsum(roots, dtype=np.int32) - 1)[first], blocks[roots]
 
@@ -168,7 +169,7 @@ def _corners(
                 right |= axes & ~upper
                 lefts.append(pairs[0] * 8 + left)
                 rights.append(pairs[1] * 8 + right)
-    first = _joined(8 * count, np.concatenate(lefts), np.concatenate(rights))
+    first = union(8 * count, np.concatenate(lefts), np.concatenate(rights))
     roots = first == np.arange(8 * count, dtype=np.int32)
     return (np.cumsum(roots, dtype=np.int32) - 1)[first].reshape(-1, 8), int(roots.sum())
 
@@ -193,22 +194,3 @@ def _neighbors(cell_at: np.ndarray, sides: list[tuple[int, int]], count: int) ->
         left, right = left[rest], right[rest]
     nothing = np.zeros(0, np.int32)
     return np.concatenate([nothing, *out_left]), np.concatenate([nothing, *out_right])
-
-
-def _joined(count: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """(count,) smallest member of each thing's set, where left[i] and right[i] are in one set."""
-    first = np.arange(count, dtype=np.int32)
-    differ = left != right
-    left, right = left[differ], right[differ]
-    while len(left):
-        low, high = np.minimum(left, right), np.maximum(left, right)
-        np.minimum.at(first, high, low)
-        while True:  # every thing points to the first of its set
-            shorter = first[first]
-            if np.array_equal(shorter, first):
-                break
-            first = shorter
-        left, right = first[left], first[right]
-        differ = left != right
-        left, right = left[differ], right[differ]
-    return first

@@ -71,7 +71,7 @@ class Loading:
         """
         year = model.calendar.year(state.step)
         bone = self.initial.with_values(np.asarray(state.fields.fraction), f"{year:.2f} years of remodeling")
-        known = state.felt
+        known, solved = state.felt, dict[str, Strength]()
         if known is None:
             solved = {axis: self.strength(bone, axis) for axis in _axes(self.settings)}
             known = self._set_point(bone, solved, model)
@@ -83,7 +83,7 @@ class Loading:
         energy = np.zeros(bone.shape, np.float32)
         try:
             for number in np.flatnonzero(share):
-                here = self.strength(bone, _NAMES[number])
+                here = solved.get(_NAMES[number]) or self.strength(bone, _NAMES[number])
                 # Energy goes with the square of the load.
                 scale = share[number] * (force[number] / here.reaction_force_n) ** 2
                 energy += np.float32(scale) * here.strain_energy_density_mpa

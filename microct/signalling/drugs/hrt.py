@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import jax
 
 from microct.signalling.constants import constant
+from microct.signalling.drugs.daily import Amounts, rates
 from microct.signalling.drugs.effects import Effects
 from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(0.625, "mg", 1.0, "oral, daily", "WHI: .625 mg conjugated estrogens a day (unverified)")
+__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "rates"]
 
 
 @jax.tree_util.register_dataclass
@@ -22,19 +24,6 @@ class Constants:
     exposure_time_d: float = constant(5.0, "day", "time over which daily doses add up")
     most_restored: float = constant(0.99, "1", "deficit made good at most", "PEPI: spine +3.5 to 5 %", fitted=True)
     half_dose: float = constant(0.05, "1", "exposure at half of that")
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Amounts:
-    """Hormone: exposure [daily doses]."""
-
-    exposure: jax.Array | float = 0.0
-
-
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Constants) -> Amounts:
-    """Change of the exposure [1/day]."""
-    return Amounts(exposure=(dose_per_d / c.daily_dose_mg - amounts.exposure) / c.exposure_time_d)
 
 
 def effects(amounts: Amounts, c: Constants) -> Effects:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import jax
 
 from microct.signalling.constants import constant
+from microct.signalling.drugs.daily import Amounts, rates
 from microct.signalling.drugs.effects import Effects
 from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(60.0, "mg", 1.0, "oral, daily", "MORE: 60 mg a day")
+__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "rates"]
 
 
 @jax.tree_util.register_dataclass
@@ -24,19 +26,6 @@ class Constants:
         0.9, "1", "deficit hidden from osteoclasts at most", "MORE: spine +2 to 3 %", fitted=True
     )
     half_dose: float = constant(0.5, "1", "exposure at half of that")
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Amounts:
-    """Raloxifene: exposure [daily doses]."""
-
-    exposure: jax.Array | float = 0.0
-
-
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Constants) -> Amounts:
-    """Change of the exposure [1/day]."""
-    return Amounts(exposure=(dose_per_d / c.daily_dose_mg - amounts.exposure) / c.exposure_time_d)
 
 
 def effects(amounts: Amounts, c: Constants) -> Effects:

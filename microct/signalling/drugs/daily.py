@@ -1,0 +1,21 @@
+"""What drugs swallowed every day share: an exposure, 1 under the usual dose, that follows doses with a delay."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Amounts:
+    """A daily drug: exposure [usual doses]."""
+
+    exposure: jax.Array | float = 0.0
+
+
+def rates(amounts: Amounts, dose_per_d: jax.Array, c: Any) -> Amounts:
+    """Change of the exposure [1/day]."""
+    return Amounts(exposure=(dose_per_d / c.daily_dose_mg - amounts.exposure) / c.exposure_time_d)
