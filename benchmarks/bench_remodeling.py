@@ -1,55 +1,103 @@
-"""How long do ten years take, and does the cost follow events rather than voxels?
+"""How fast does bone remodel, how does it grow with the volume and with events, and what does it keep in memory?
 
-    python benchmarks/bench_remodeling.py [--edge 256] [--years 10] [--quick]
+    python benchmarks/bench_remodeling.py [--edges 64 128 256] [--years 10] [--ten-years-edge 256] [--quick]
 
-Two answers: seconds for ten years of menopause in a trabecular specimen of ``edge`` voxels of 20 um, compilation and
-measuring apart; seconds for each simulated year at fixed births and growing volume. Memory on the device is counted
-from the arrays, peak memory of the process is the operating system's.
+Three answers, each row written as soon as it is known:
+
+- at fixed birth density (a healthy or postmenopausal bone of any size) and at fixed births (the same work in a larger
+  volume), for each edge: million voxel updates a second, BMUs a second, seconds for each simulated year. Every block of
+  18 steps is one repeat; compilation is apart. A voxel update is one voxel of the volume for one step, touched or not.
+- memory: bytes a voxel of the arrays, peak of the device where it tells, peak of the process.
+- the main job: years of menopause, measuring apart, with the stock that is taken every year.
+
+Edges beyond 256 are that specimen laid side by side: only their size matters. A checkpoint is timed where h5py is there.
 """
 
 from __future__ import annotations
 
-import argparse
-import resource
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-from machine import record
+import jax
+import jax.numpy as jnp
+from bones import VOXEL_UM, built, specimen
+from machine import Record
+from measure import Budget, device_memory, energy, finished, median, options, peak_process, table
 
-from microct.imaging.specimens import sample
-from microct.simulation import step
-from microct.simulation.build import Model, build, first_state
-from microct.simulation.config import Study
-from microct.state import State
-from microct.volume import Volume
-
-VOXEL_UM = 20.0
-
-
-def specimen(edge: int) -> Volume:
-    """A trabecular specimen of ``edge`` voxels of 20 um; beyond 256 it is tiled, since only its size matters."""
-    block = sample("trabecular", size_mm=min(edge, 256) * VOXEL_UM / 1000.0, voxel_size_um=VOXEL_UM, seed=1)
-    times = -(-edge // block.shape[0])
-    return Volume.from_array(np.tile(block.values, (times,) * 3)[:edge, :edge, :edge], VOXEL_UM)
+#: Births for each site of surface and year at fixed density: between health and menopause.
+FREQUENCY_PER_YR = 0.5
+#: Births in a year at fixed births, and the least edge that has room for them.
+BIRTHS_PER_YR, ROOM = 200.0, 128
+#: Blocks of 18 steps before the clock starts (BMUs of every age are at work), and those that are timed at most.
+WARM_BLOCKS, BLOCKS = 2, 6
+#: Host memory for each voxel that making a specimen and a state asks for at its peak [byte].
+_HOST_BYTES, _DEVICE_BYTES = 4.0, 9.0
 
 
-def study(years: float, **remodeling: float) -> Study:
-    """Natural menopause after the first year, two years of burn-in; or a given demand."""
-    burn_in = 0.0 if remodeling else 2.0
-    return Study().with_values(time={"years": years, "burn_in_years": burn_in}, remodeling=remodeling)
+def years_of(steps: int, step_days: float) -> float:
+    """Simulated time [yr]."""
+    return steps * step_days / 365.25
 
 
-def timed(model: Model, state: State, until: int) -> tuple[State, float, float]:
-    """(state, wall seconds, processor seconds) of the steps up to ``until``."""
-    wall, processor = time.perf_counter(), time.process_time()
-    state = step.advance(state, model, until)
-    np.asarray(state.bmus.live)
-    return state, time.perf_counter() - wall, time.process_time() - processor
+def throughput(bone: Any, frequency_per_yr: float, blocks: int = BLOCKS, budget_s: float = 60.0) -> dict[str, Any]:
+    """The row of one bone at a steady demand.
+
+    Returns:
+        ``wall_s`` and ``processor_s`` for each block of steps, and what follows from their median.
+    """
+    from microct.simulation import step
+    from microct.simulation.build import BLOCK_STEPS, first_state
+
+    began = time.perf_counter()
+    model = built(bone, frequency_per_yr, years_of((WARM_BLOCKS + blocks) * BLOCK_STEPS, 10.0) + 0.1)
+    state = first_state(model, bone)
+    finished(state.fields)
+    made = time.perf_counter() - began
+    began = time.perf_counter()
+    state = step.advance(state, model, 1)
+    finished(state.fields)
+    compiled = time.perf_counter() - began
+    state = step.advance(state, model, WARM_BLOCKS * BLOCK_STEPS)
+    finished(state.fields)
+    row: dict[str, Any] = {"edge": bone.values.shape[0], "wall_s": [], "processor_s": []}
+    born, first, began = state.ledger.births, state.step, time.perf_counter()
+    with energy() as joules:
+        for number in range(blocks):
+            wall, processor = time.perf_counter(), time.process_time()
+            state = step.advance(state, model, state.step + BLOCK_STEPS)
+            finished(state.fields)
+            row["wall_s"].append(time.perf_counter() - wall)
+            row["processor_s"].append(time.process_time() - processor)
+            if number and time.perf_counter() - began > budget_s:
+                break
+    steps, births = state.step - first, state.ledger.births - born
+    took, spent = median(row), sum(row["wall_s"])
+    voxels = bone.values.size
+    row |= {
+        "setup_s": round(made, 3),
+        "first_step_s": round(compiled, 3),
+        "compile_s": round(max(compiled - took / BLOCK_STEPS, 0.0), 3),
+        "steps": steps,
+        "births": births,
+        "births_per_yr": births / years_of(steps, model.calendar.step_days),
+        "dropped": state.ledger.dropped,
+        "s_per_year": took / years_of(BLOCK_STEPS, model.calendar.step_days),
+        "million_voxel_updates_per_s": voxels * BLOCK_STEPS / took / 1e6,
+        "bmus_per_s": births / spent,
+        "ms_per_step": 1e3 * took / BLOCK_STEPS,
+        "bytes_per_voxel": bytes_per_voxel(state),
+        "device_bytes": device_memory(),
+        "peak_process_bytes": peak_process(),
+        "joule": joules,
+        "checkpoint": checkpoint(state),
+    }
+    return row
 
 
-def bytes_per_voxel(state: State) -> dict[str, float]:
-    """Memory on the device: voxel fields, and the table of BMUs [byte / voxel]."""
+def bytes_per_voxel(state: Any) -> dict[str, float]:
+    """Memory on the device, counted from the arrays: voxel fields, and the table of BMUs [byte / voxel]."""
     voxels = state.fields.fraction.size
     return {
         "fields": sum(array.nbytes for array in state.fields) / voxels,
@@ -57,74 +105,158 @@ def bytes_per_voxel(state: State) -> dict[str, float]:
     }
 
 
-def ten_years(edge: int, years: float) -> dict[str, Any]:
-    """The main job without measuring and writing: all steps, and the stock that is taken every year."""
+def checkpoint(state: Any) -> dict[str, Any]:
+    """Seconds and bytes of one checkpoint; says why where there is none."""
+    try:
+        from bench_checkpoint import cost
+    except ImportError as missing:
+        return {"not_measured": str(missing)}
+    with tempfile.TemporaryDirectory() as place:
+        return cost(state, Path(place), repeats=1)
+
+
+def fixed_density(edge: int, budget_s: float = 60.0) -> dict[str, Any]:
+    """Births in proportion to the surface."""
+    return throughput(specimen(edge), FREQUENCY_PER_YR, budget_s=budget_s)
+
+
+def fixed_births(edge: int, budget_s: float = 60.0) -> dict[str, Any]:
+    """The same births in every volume."""
+    from microct.kernels.activation import surface
+
     bone = specimen(edge)
-    model = build(bone, study(years))
-    state, compile_s, _ = timed(model, first_state(model, bone), 1)
+    area_mm2 = surface(jnp.asarray(bone.values)) * (VOXEL_UM / 1000.0) ** 2
+    footprint_mm2 = built(bone, 0.1, 0.1).bmu.footprint_mm2
+    return throughput(bone, BIRTHS_PER_YR * footprint_mm2 / area_mm2, budget_s=budget_s)
+
+
+def ten_years(edge: int, years: float, budget_s: float, with_stock: bool = True) -> dict[str, Any]:
+    """The main job without measuring and writing: menopause after two years of burn-in, stock taken every year."""
+    from microct.simulation import step
+    from microct.simulation.build import build, first_state
+    from microct.simulation.config import Study
+
+    bone = specimen(edge)
+    model = build(bone, Study().with_values(time={"years": years, "burn_in_years": 2.0}))
+    began = time.perf_counter()
+    finished(step.advance(first_state(model, bone), model, 1).fields)
+    compiled = time.perf_counter() - began
     state = first_state(model, bone)
-    wall = processor = stock = 0.0
-    for until in model.calendar.report_steps[1:]:
-        state, took, used = timed(model, state, until)
-        wall, processor = wall + took, processor + used
-        began = time.perf_counter()
-        state = step.take_stock(state)
-        stock += time.perf_counter() - began
-    births = state.ledger.births
-    return {
-        "edge": edge,
-        "years": years + study(years).time.burn_in_years,
+    row: dict[str, Any] = {"edge": edge, "wall_s": [], "processor_s": [], "stock_wall_s": []}
+    began = time.perf_counter()
+    with energy() as joules:
+        for until in model.calendar.report_steps[1:]:
+            wall, processor = time.perf_counter(), time.process_time()
+            state = step.advance(state, model, until)
+            finished(state.fields)
+            row["wall_s"].append(time.perf_counter() - wall)
+            row["processor_s"].append(time.process_time() - processor)
+            if with_stock:
+                wall = time.perf_counter()
+                state = step.take_stock(state)
+                row["stock_wall_s"].append(time.perf_counter() - wall)
+            if time.perf_counter() - began > budget_s:
+                break
+    births, spent = state.ledger.births, sum(row["processor_s"])
+    return row | {
+        "years": years_of(state.step, model.calendar.step_days),
+        "years_asked": years + 2.0,
         "births": births,
         "bone_left": state.ledger.mass / state.ledger.initial,
-        "first_step_s_with_compilation": round(compile_s, 2),
-        "steps_wall_s": round(wall, 2),
-        "steps_processor_s": round(processor, 2),
-        "stock_wall_s": round(stock, 2),
-        "processor_ms_per_birth": round(1000.0 * processor / max(births, 1), 3),
-        "million_voxel_updates_per_s": round(bone.values.size * state.step / wall / 1e6, 1),
-        "device_byte_per_voxel": {k: round(v, 3) for k, v in bytes_per_voxel(state).items()},
-        "peak_process_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
+        "first_step_s": round(compiled, 2),
+        "steps_wall_s": round(sum(row["wall_s"]), 2),
+        "steps_processor_s": round(spent, 2),
+        "stock_s": round(sum(row["stock_wall_s"]), 2),
+        "processor_ms_per_birth": 1e3 * spent / max(births, 1),
+        "million_voxel_updates_per_s": bone.values.size * state.step / sum(row["wall_s"]) / 1e6,
+        "bytes_per_voxel": bytes_per_voxel(state),
+        "device_bytes": device_memory(),
+        "peak_process_bytes": peak_process(),
+        "joule": joules,
     }
 
 
-def fixed_births(edges: list[int], births_per_year: float) -> list[dict[str, Any]]:
-    """The same number of births in ever larger volumes: seconds for each simulated year after the first half."""
-    rows = []
-    for edge in edges:
-        bone = specimen(edge)
-        surface = first_state(build(bone, study(1)), bone).surface * (VOXEL_UM / 1000.0) ** 2
-        rate = births_per_year * build(bone, study(1)).bmu.footprint_mm2 / surface
-        demand = {"activation_frequency_per_year": rate, "erosion_depth_um": 48.0, "wall_thickness_um": 48.0}
-        model = build(bone, study(1.5, **demand))
-        half = model.calendar.total_steps // 3
-        state, _, _ = timed(model, first_state(model, bone), half)
-        born = state.ledger.births
-        state, wall, processor = timed(model, state, model.calendar.total_steps)
-        rows.append(
-            {
-                "edge": edge,
-                "births": state.ledger.births - born,
-                "wall_s_per_year": round(wall, 2),
-                "processor_s_per_year": round(processor, 2),
-            }
-        )
-    return rows
+def fits(edge: int) -> str:
+    """Why a volume does not fit into this machine; empty where it does."""
+    import os
+
+    voxels, limit = float(edge) ** 3, device_memory().get("limit")
+    if limit and voxels * _DEVICE_BYTES > limit:
+        return f"{voxels * _DEVICE_BYTES / 2**30:.0f} GiB on the device, which has {limit / 2**30:.0f}"
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    need = voxels * (_HOST_BYTES if limit else _HOST_BYTES + _DEVICE_BYTES)
+    return f"{need / 2**30:.0f} GiB on the host, which has {free / 2**30:.0f} free" if need > free else ""
 
 
 def main() -> None:
-    """Run and record."""
-    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    options.add_argument("--edge", type=int, default=256)
-    options.add_argument("--years", type=float, default=10.0)
-    options.add_argument("--quick", action="store_true", help="edge 96, 2 years")
-    asked = options.parse_args()
-    edge, years = (96, 2.0) if asked.quick else (asked.edge, asked.years)
-    answer = {"ten_years": ten_years(edge, years)}
-    print(answer["ten_years"])
-    answer["fixed_births"] = fixed_births([64, 96] if asked.quick else [128, 256, 384], 200.0)
-    for row in answer["fixed_births"]:
-        print(row)
-    print(record("remodeling-quick" if asked.quick else "remodeling", answer))
+    """Measure and record."""
+    parser = options(__doc__, 500.0)
+    parser.add_argument("--edges", type=int, nargs="*", help="64 to 256 on a CPU, 64 to 1024 on a GPU if left out")
+    parser.add_argument("--years", type=float, default=10.0)
+    parser.add_argument("--ten-years-edge", type=int, default=256, help="0 leaves the main job out")
+    parser.add_argument("--only", choices=("density", "births", "years"), help="one of the three answers")
+    parser.add_argument("--without-stock", action="store_true", help="leave the yearly stock out of the main job")
+    asked = parser.parse_args()
+    on_cpu = jax.default_backend() == "cpu"
+    edges = asked.edges or ([64, 128, 256] if on_cpu else [64, 128, 256, 512, 1024])
+    main_edge, years = asked.ten_years_edge, asked.years
+    if asked.quick:
+        edges, main_edge, years = [48], 48, 1.0
+    budget = Budget(asked.budget_seconds)
+    record = Record("remodeling-quick" if asked.quick else "remodeling", asked.out, edges=edges, years=years)
+    answers = {"density": ("fixed density", fixed_density), "births": ("fixed births", fixed_births)}
+    expected = 0.0
+    for edge in sorted(edges):
+        for key, (name, measure) in answers.items():
+            what = f"{name}, {edge}^3"
+            if key == "births" and edge < ROOM and not asked.quick:
+                continue
+            if asked.only not in (None, key) or not budget.allows(what, min(expected, asked.budget_seconds / 2)):
+                continue
+            if why := fits(edge):
+                record.add(what, {"left_out": why})
+                continue
+            began = time.perf_counter()
+            row = _attempt(record, what, lambda m=measure, e=edge: m(e, budget.left / 3))
+            expected = time.perf_counter() - began
+            print(what, {k: v for k, v in row.items() if not isinstance(v, list | dict)}, flush=True)
+            jax.clear_caches()
+    what = f"{years:g} years of menopause, {main_edge}^3"
+    if main_edge and asked.only in (None, "years") and budget.allows(what, 20.0):
+        _attempt(record, what, lambda: ten_years(main_edge, years, budget.left, not asked.without_stock))
+    record.content["left_out"] = budget.left_out
+    print(shown(record.answer))
+    print(record.write())
+
+
+def _attempt(record: Record, name: str, measure: Any) -> dict[str, Any]:
+    try:
+        return record.add(name, measure())
+    except Exception as error:  # out of memory on the device, above all
+        return record.add(name, {"failed": f"{type(error).__name__}: {error}"[:500]})
+
+
+def shown(answer: dict[str, Any]) -> str:
+    """The short tables at the end."""
+    rows, jobs = [], []
+    for name, row in answer.items():
+        if "s_per_year" in row:
+            memory = row["bytes_per_voxel"]
+            rows.append(
+                {"bone": name, "Mvoxel updates/s": row["million_voxel_updates_per_s"], "BMUs/s": row["bmus_per_s"],
+                 "s/year": row["s_per_year"], "births/yr": row["births_per_yr"], "compile s": row["compile_s"],
+                 "byte/voxel": memory["fields"] + memory["bmus"],
+                 "device peak GiB": row["device_bytes"].get("peak", 0) / 2**30 or None,
+                 "process GiB": row["peak_process_bytes"] / 2**30,
+                 "checkpoint s": row["checkpoint"].get("save_s", [None])[0]}
+            )  # fmt: skip
+        elif "steps_wall_s" in row:
+            jobs.append({"job": name, "years done": row["years"], "steps s": row["steps_wall_s"],
+                         "stock s": row["stock_s"], "births": row["births"], "ms/birth": row["processor_ms_per_birth"],
+                         "Mvoxel updates/s": row["million_voxel_updates_per_s"]})  # fmt: skip
+        else:
+            jobs.append({"job": name, **row})
+    return "\n\n".join(table(part) for part in (rows, jobs) if part)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,39 @@
-"""What machine a benchmark ran on: part of every result, so that numbers are compared only where they may be."""
+"""What machine a benchmark ran on, and the record of its answer: numbers are compared only where they may be."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import shutil
 import subprocess
+import sys
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:  # a plain checkout: nothing is installed
+    sys.path.insert(1, str(ROOT))
+
 #: Versions that move results.
-LIBRARIES = ("jax", "jaxlib", "numpy", "h5py", "vtk", "pyvista", "scikit-image", "scipy")
+LIBRARIES = ("jax", "jaxlib", "jax-cuda12-plugin", "jax-cuda13-plugin", "numpy", "h5py", "vtk", "pyvista",
+             "scikit-image", "scipy")  # fmt: skip
+
+#: What is asked of the NVIDIA driver, and the names that the answers get.
+_ASKED = {
+    "name": "name", "driver_version": "driver", "memory.total": "memory", "power.limit": "power_limit",
+    "clocks.max.sm": "clock_max", "clocks.max.memory": "memory_clock_max",
+}  # fmt: skip
 
 
 def machine() -> dict[str, Any]:
-    """Processor, memory, load, devices of jax and versions, as plain values for JSON."""
+    """Processor, memory, load, devices of jax, driver and versions, as plain values for JSON."""
     import jax
+
+    import microct
 
     return {
         "system": f"{platform.system()} {platform.release()}",
@@ -26,37 +42,76 @@ def machine() -> dict[str, Any]:
         "memory_gib": _memory_gib(),
         "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
+        "driver": _driver(),
         "python": platform.python_version(),
         "versions": {name: version for name in LIBRARIES if (version := _version(name))},
-        "microct": _version("microct"),
+        "microct": microct.__version__,
         "commit": _commit(),
+        "sources": _sources(),
     }
 
 
-def record(question: str, answer: Any, folder: Path | None = None) -> Path:
-    """Write one benchmark's answer, with machine and time, as JSON.
+class Record:
+    """One benchmark's answer as JSON, written anew after every row: a run that is killed keeps what it has.
 
     Args:
-        question: file name without ending, for instance "cost_follows_events".
-        answer: what was measured, units in the keys.
+        question: file name without ending, for instance "remodeling".
         folder: benchmarks/results if left out.
+        settings: what was asked for, for the reader.
+    """
+
+    def __init__(self, question: str, folder: Path | None = None, **settings: Any) -> None:
+        about = machine()
+        self.content: dict[str, Any] = {
+            "question": question,
+            "when": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
+            "machine": about,
+            "settings": settings,
+            "answer": {},
+        }
+        folder = Path(__file__).parent / "results" if folder is None else folder
+        folder.mkdir(parents=True, exist_ok=True)
+        device = "-".join(about["devices"][0].lower().split())
+        self.path = folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """Rows by name."""
+        return self.content["answer"]
+
+    def add(self, name: str, row: Any) -> Any:
+        """Add a row, write the file, and give the row back."""
+        self.answer[name] = row
+        self.write()
+        return row
+
+    def write(self) -> Path:
+        """Write the file; whoever reads it meanwhile sees the one before or the one after."""
+        self.content["load_at_end"] = (
+            [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
+        )
+        beside = self.path.with_suffix(".part")
+        beside.write_text(json.dumps(self.content, indent=1, default=_plain) + "\n", encoding="utf-8")
+        beside.replace(self.path)
+        return self.path
+
+
+def record(question: str, answer: Any, folder: Path | None = None) -> Path:
+    """Write a whole answer at once.
 
     Returns:
         The file: one for each question, kind of device, number of cores and version of microct.
     """
-    about = machine()
-    folder = Path(__file__).parent / "results" if folder is None else folder
-    folder.mkdir(parents=True, exist_ok=True)
-    device = "-".join(about["devices"][0].lower().split())
-    path = folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
-    content = {
-        "question": question,
-        "when": time.strftime("%Y-%m-%d", time.gmtime()),
-        "machine": about,
-        "answer": answer,
-    }
-    path.write_text(json.dumps(content, indent=1, sort_keys=False) + "\n", encoding="utf-8")
-    return path
+    kept = Record(question, folder)
+    kept.content["answer"] = answer
+    return kept.write()
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's and jax's numbers as JSON's."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no value for a record")
 
 
 def _processor() -> str:
@@ -74,6 +129,20 @@ def _memory_gib() -> float | None:
         return None
 
 
+def _driver() -> list[dict[str, str]]:
+    """What the NVIDIA driver says of its devices; empty where there is none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    words = [program, f"--query-gpu={','.join(_ASKED)}", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[part.strip() for part in line.split(",")] for line in said.splitlines() if line.strip()]
+    return [dict(zip(_ASKED.values(), row, strict=False)) for row in rows]
+
+
 def _version(name: str) -> str:
     try:
         return metadata.version(name)
@@ -82,15 +151,22 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str:
-    """Short commit, with "+" where the tree has changes; "" outside a repository."""
+    """Short commit, with "+" where the tree has changes; MICROCT_COMMIT outside a repository, or ""."""
     try:
-        where = Path(__file__).parent
-        asked = {"cwd": where, "capture_output": True, "text": True, "timeout": 10, "check": True}
+        asked = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 10, "check": True}
         commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], **asked).stdout.strip()  # type: ignore[call-overload]
         changed = subprocess.run(["git", "status", "--porcelain", "-uno"], **asked).stdout.strip()  # type: ignore[call-overload]
         return commit + ("+" if changed else "")
     except (OSError, subprocess.SubprocessError):
-        return ""
+        return os.environ.get("MICROCT_COMMIT", "")
+
+
+def _sources() -> str:
+    """First digits of the SHA-256 of all sources of the package: what ran, also where there is no commit."""
+    digest = hashlib.sha256()
+    for path in sorted([*(ROOT / "microct").rglob("*.py"), *(ROOT / "kernels").glob("*.py")]):
+        digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 if __name__ == "__main__":
