@@ -17,7 +17,7 @@ _BASE, _SMALLEST = 128, 48
 
 
 def field(edge: int, share: float = 0.2) -> np.ndarray:
-    """(edge, edge, edge) bool: a Gaussian field, structures about 10 voxels thick; one of 128 voxels laid side by side."""
+    """(edge, edge, edge) bool: a Gaussian field of 128 voxels laid side by side, 10 voxels thick."""
     from reference.fields import gaussian_field, level
 
     base = min(edge, _BASE)

@@ -101,7 +101,10 @@ def _fronts_alone(state: Any, kept: Any, model: Any, steps: int, repeats: int) -
 
 def _with_fresh_state(make: Any, run: Any, repeats: int) -> dict[str, Any]:
     """As `measure.timed`, for work that uses up what it is given."""
-    rows = [timed(lambda start=make(): run(start), repeats=1, warm=False) for _ in range(repeats + 1)]
+    rows = []
+    for _ in range(repeats + 1):
+        start = [make()]
+        rows.append(timed(lambda start=start: run(start.pop()), repeats=1, warm=False))
     first, others = rows[0], rows[1:]
     answer = {clock: [row[clock][0] for row in others] for clock in ("wall_s", "processor_s")}
     if median(answer) < LEAST_S / 50:

@@ -40,7 +40,7 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gib": _memory_gib(),
-        "load": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+        "load": _load(),
         "devices": [f"{device.platform} {device.device_kind}" for device in jax.devices()],
         "driver": _driver(),
         "python": platform.python_version(),
@@ -87,9 +87,7 @@ class Record:
 
     def write(self) -> Path:
         """Write the file; whoever reads it meanwhile sees the one before or the one after."""
-        self.content["load_at_end"] = (
-            [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
-        )
+        self.content["load_at_end"] = _load()
         beside = self.path.with_suffix(".part")
         beside.write_text(json.dumps(self.content, indent=1, default=_plain) + "\n", encoding="utf-8")
         beside.replace(self.path)
@@ -120,6 +118,10 @@ def _processor() -> str:
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()
+
+
+def _load() -> list[float] | None:
+    return [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None
 
 
 def _memory_gib() -> float | None:

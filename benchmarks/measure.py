@@ -206,12 +206,11 @@ def table(rows: list[dict[str, Any]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     cells = [names, *([_shown(row.get(name)) for name in names] for row in rows)]
     wide = [max(len(line[k]) for line in cells) for k in range(len(names))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(line, wide, strict=True))
-        )
-        for line in cells
-    )
+    lines = []
+    for first, *others in cells:
+        parts = [first.ljust(wide[0]), *(cell.rjust(w) for cell, w in zip(others, wide[1:], strict=True))]
+        lines.append("  ".join(parts))
+    return "\n".join(lines)
 
 
 def _shown(value: Any) -> str:
