@@ -13,9 +13,12 @@ from __future__ import annotations
 from functools import lru_cache
 from itertools import permutations, product
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels.distance import UNREACHED, squared_distance
+from microct.kernels import painting_device
+from microct.kernels.distance import UNREACHED, has_accelerator, placed, squared_distance
 from microct.kernels.painting import paint
 
 # Neighbors whose balls are looked at, up to signs and order: the nearest 26. Farther ones cost more than the few
@@ -26,24 +29,48 @@ _STEPS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
 _SLAB = 1 << 17
 
 
-def local_squared_radius(mask: np.ndarray, squared: np.ndarray | None = None, closed: bool = False) -> np.ndarray:
+def local_squared_radius(
+    mask: np.ndarray | jax.Array, squared: np.ndarray | jax.Array | None = None, closed: bool = False
+) -> np.ndarray | jax.Array:
     """Squared radius of the largest ball of foreground that holds each voxel.
 
     Args:
-        mask: (nz, ny, nx); nonzero is foreground (bone for Tb.Th, marrow for Tb.Sp).
+        mask: (nz, ny, nx); nonzero is foreground (bone for Tb.Th, marrow for Tb.Sp). A NumPy array is worked on by the
+            host, or by the accelerator where JAX has one; a JAX array stays on its device. The integers are the same.
         squared: its `distance.squared_distance`, where already known.
         closed: balls hold the voxels at exactly their radius too, among them the nearest of the background, as in
             Fiji and BoneJ. Open balls hold foreground only.
 
     Returns:
-        (nz, ny, nx) int32: 0 where no ball reaches, `distance.UNREACHED` everywhere where there is no background.
+        (nz, ny, nx) int32, on the host or on the device as the mask: 0 where no ball reaches,
+        `distance.UNREACHED` everywhere where there is no background.
         The local thickness is the diameter, ``2 sqrt(value)``, less a correction of the convention.
     """
+    if isinstance(mask, jax.Array):
+        return _on_device(mask, squared, closed)
+    if has_accelerator():
+        return np.asarray(_on_device(jnp.asarray(placed(mask)), squared, closed))
     if squared is None:
-        squared = np.asarray(squared_distance(mask))
+        squared = squared_distance(mask)
+    squared = np.asarray(squared)
     if not squared.any() or squared.flat[0] == UNREACHED:
         return np.array(squared)
     return paint(squared, ball_centers(squared, closed), closed)
+
+
+def _on_device(mask: jax.Array, squared: np.ndarray | jax.Array | None, closed: bool) -> jax.Array:
+    squared = jnp.asarray(squared_distance(mask) if squared is None else squared)
+    largest = int(squared.max())
+    if largest in (0, UNREACHED):
+        return squared
+    if largest >= painting_device.FARTHEST**2 or squared.size >= 1 << 31:
+        on_host = np.asarray(squared)
+        return jnp.asarray(paint(on_host, ball_centers(on_host, closed), closed))
+    return painting_device.paint(squared, _enough_tables(largest, closed), largest, closed)
+
+
+def _enough_tables(largest: int, closed: bool) -> jax.Array:
+    return jnp.asarray(np.stack([_enough(step, largest, closed) for step in _STEPS]))
 
 
 def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
@@ -73,7 +100,7 @@ def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
     return np.concatenate(found)
 
 
-def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
+def mid_axes(squared: np.ndarray | jax.Array, local: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """Voxels on the mid-axes of a structure: the middle sheets of plates, the middle lines of rods.
 
     They are the centers of `ball_centers` whose radius is more than half of the local one (smaller balls belong
@@ -84,8 +111,15 @@ def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
         local: (nz, ny, nx) int32, its `local_squared_radius`.
 
     Returns:
-        (nz, ny, nx) bool; nothing where there is no structure or no background.
+        (nz, ny, nx) bool, on the host or on the device as ``squared``; nothing where there is no structure or no
+        background.
     """
+    if isinstance(squared, jax.Array):
+        largest = int(squared.max())
+        if largest in (0, UNREACHED):
+            return jnp.zeros(squared.shape, bool)
+        return painting_device.mid_axes(squared, jnp.asarray(local), _enough_tables(largest, closed=False))
+    local = np.asarray(local)
     axes = np.zeros(squared.shape, bool)
     if not squared.any() or squared.flat[0] == UNREACHED:
         return axes
@@ -108,6 +142,33 @@ def mid_axes(squared: np.ndarray, local: np.ndarray) -> np.ndarray:
         second |= pair & (radius_at(-2) < here) & (radius_at(1) < here)
     axes.ravel()[centers[second]] = False
     return axes
+
+
+def radius_counts(local: np.ndarray | jax.Array, inside: np.ndarray | jax.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Squared radii that occur inside, ascending, and in how many voxels.
+
+    Args:
+        local: (nz, ny, nx) int32, `local_squared_radius`.
+        inside: (nz, ny, nx) bool; there must be background wherever ``local`` was measured, or all is `UNREACHED`.
+
+    Returns:
+        Two (n,) int64 on the host.
+    """
+    if isinstance(local, jax.Array):
+        inside, largest = jnp.asarray(inside), int(local.max())
+        if largest != UNREACHED:
+            counts = np.asarray(painting_device.counted(local, inside, -(-(largest + 1) // 256) * 256), np.int64)
+    else:
+        largest = int(local.flat[0])
+        if largest != UNREACHED:  # plane by plane, so that nothing is copied whole
+            counts = np.zeros(int(local.max()) + 1, np.int64)
+            for plane, chosen in zip(local, np.asarray(inside), strict=True):
+                counts += np.bincount(plane[chosen], minlength=len(counts))
+    if largest == UNREACHED:
+        number = int(inside.sum())
+        return np.array([UNREACHED] * min(number, 1)), np.array([number] * min(number, 1))
+    squares = np.flatnonzero(counts)
+    return squares, counts[squares]
 
 
 def interior_average(thickness: np.ndarray) -> np.ndarray:

@@ -11,14 +11,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from microct.kernels import thickness
-from microct.kernels.distance import UNREACHED, squared_distance
+from microct.kernels.distance import placed, squared_distance
 from microct.morphometry.specimen import Specimen
 from microct.status import StudyError
 from microct.table import Row
+
+if TYPE_CHECKING:
+    import jax
+
+    #: On the host, or on the device where JAX has an accelerator.
+    Voxels = np.ndarray | jax.Array
 
 CONVENTIONS = ("exact", "bonej", "ipl")
 
@@ -42,12 +49,13 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
         note = f"needs cubic voxels, these are {size} um: resample first"
         return [Row(symbol, math.nan, convention=convention, note=note) for symbol in _SYMBOLS]
     edge = specimen.voxel_edge
-    squared = np.asarray(squared_distance(specimen.bone))
-    local = thickness.local_squared_radius(specimen.bone, squared)
-    bone = _counted(specimen.bone, specimen.bone_in_region, convention, local)
+    phase = placed(specimen.bone)
+    squared = squared_distance(phase)
+    local = thickness.local_squared_radius(phase, squared)
+    bone = _counted(phase, specimen.bone_in_region, convention, local)
     axes = thickness.mid_axes(squared, local)
     del squared, local
-    marrow = _counted(~specimen.bone, specimen.marrow_in_region, convention)
+    marrow = _counted(~phase, specimen.marrow_in_region, convention)
     return [
         *_mean_and_spread("Tb.Th", bone, edge, convention, specimen, _NO_BONE),
         *_mean_and_spread("Tb.Sp", marrow, edge, convention, specimen, "no marrow"),
@@ -74,34 +82,22 @@ class _Spread:
         return float(np.sqrt((self.diameters - self.mean) ** 2 @ self.counts / self.counts.sum()))
 
 
-def _counted(phase: np.ndarray, inside: np.ndarray, convention: str, local: np.ndarray | None = None) -> _Spread:
+def _counted(phase: Voxels, inside: np.ndarray, convention: str, local: Voxels | None = None) -> _Spread:
     """Diameters of the phase's local thickness over the voxels ``inside``; ``local``: its exact squared radii."""
     if convention == "bonej":
         diameters, counts = np.unique(_diameters(phase, convention)[inside], return_counts=True)
         return _Spread(diameters, counts)
     if local is None:
         local = thickness.local_squared_radius(phase)
-    squares, counts = _occurring(local, inside)
+    squares, counts = thickness.radius_counts(local, inside)
     return _Spread(_of_squared(squares, convention), counts)
 
 
-def _occurring(local: np.ndarray, inside: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Values that occur inside, ascending, and how often; plane by plane, so that nothing is copied whole."""
-    if local.flat[0] == UNREACHED:
-        number = int(np.count_nonzero(inside))
-        return np.array([UNREACHED] * min(number, 1)), np.array([number] * min(number, 1))
-    counts = np.zeros(int(local.max()) + 1, np.int64)
-    for plane, chosen in zip(local, inside, strict=True):
-        counts += np.bincount(plane[chosen], minlength=len(counts))
-    squares = np.flatnonzero(counts)
-    return squares, counts[squares]
-
-
-def _diameters(phase: np.ndarray, convention: str) -> np.ndarray:
+def _diameters(phase: Voxels, convention: str) -> np.ndarray:
     """Local thickness of a phase in voxels; 0 outside it."""
-    local = thickness.local_squared_radius(phase, closed=convention == "bonej")
+    local = np.asarray(thickness.local_squared_radius(phase, closed=convention == "bonej"))
     diameters = _of_squared(local, convention)
-    return thickness.interior_average(diameters) * phase if convention == "bonej" else diameters
+    return thickness.interior_average(diameters) * np.asarray(phase) if convention == "bonej" else diameters
 
 
 def _of_squared(local: np.ndarray, convention: str) -> np.ndarray:
@@ -131,14 +127,14 @@ def _mean_and_spread(
     ]
 
 
-def _number(axes: np.ndarray, specimen: Specimen, convention: str) -> list[Row]:
+def _number(axes: Voxels, specimen: Specimen, convention: str) -> list[Row]:
     """Tb.N: 1 / mean spacing of the mid-axes, which is the mean local thickness of what lies between them; its SD."""
     if not specimen.bone.any():
         return _number_rows(0.0, math.nan, convention, _NO_BONE)
     if not axes.any():
         return _number_rows(math.nan, math.nan, convention, _NO_MARROW)
     between = ~axes if specimen.region is None else ~axes & specimen.region
-    squares, counts = _occurring(thickness.local_squared_radius(~axes), between)
+    squares, counts = thickness.radius_counts(thickness.local_squared_radius(~axes), between)
     if not len(counts):
         return _number_rows(math.nan, math.nan, convention, "nothing lies between the mid-axes")
     found = _Spread(_of_squared(squares, "exact"), counts)

@@ -17,19 +17,25 @@ def by_scipy(mask):
     return ((nearest - np.indices(mask.shape)) ** 2).sum(axis=0)
 
 
+#: JAX arrays are worked on as a whole on their device, NumPy arrays slab by slab where JAX has no accelerator.
+both_ways = pytest.mark.parametrize("way", [np.asarray, jax.numpy.asarray], ids=["host", "device"])
+
+
 # Few shapes: each one compiles.
+@both_ways
 @settings(max_examples=60, deadline=None)
-@given(arrays(bool, st.sampled_from([(1, 1, 1), (1, 4, 5), (3, 1, 6), (4, 5, 1), (4, 5, 6)])))
-def test_equals_brute_force(mask):
-    np.testing.assert_array_equal(distance.squared_distance(mask), squared_distance_by_definition(mask))
+@given(mask=arrays(bool, st.sampled_from([(1, 1, 1), (1, 4, 5), (3, 1, 6), (4, 5, 1), (4, 5, 6)])))
+def test_equals_brute_force(way, mask):
+    np.testing.assert_array_equal(distance.squared_distance(way(mask)), squared_distance_by_definition(mask))
 
 
 @pytest.mark.parametrize("marrow", [1, 5, 500])
 @pytest.mark.parametrize("shape", [(30, 40, 50), (5, 90, 7), (90, 5, 7), (7, 5, 90)])
-def test_equals_scipy_with_few_and_many_background_voxels(shape, marrow):
+@both_ways
+def test_equals_scipy_with_few_and_many_background_voxels(way, shape, marrow):
     mask = np.ones(shape, bool)
     mask.flat[np.random.default_rng(marrow).choice(mask.size, marrow, replace=False)] = False
-    squared = distance.squared_distance(mask)
+    squared = distance.squared_distance(way(mask))
     np.testing.assert_array_equal(squared, by_scipy(mask))
     assert squared.dtype == np.int32
 

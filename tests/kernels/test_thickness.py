@@ -1,5 +1,6 @@
 """Local thickness, bit for bit, against its definition; known plates, rods and balls."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,8 +8,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference.morphometry import squared_distance_by_definition, squared_radius_by_definition
 
-from microct.kernels import thickness
+from microct.kernels import painting_device, thickness
 from microct.kernels.distance import UNREACHED, squared_distance
+
+#: NumPy arrays are painted by the host (where JAX has no accelerator), JAX arrays on their device: the same integers.
+WAYS = {"host": np.asarray, "device": jnp.asarray}
+both_ways = pytest.mark.parametrize("way", WAYS)
+
+
+def local(mask, way="host", closed=False):
+    """Squared radii on the host, found in one of the ways."""
+    return np.asarray(thickness.local_squared_radius(WAYS[way](mask), closed=closed))
 
 
 def diameters(mask):
@@ -16,21 +26,24 @@ def diameters(mask):
     return 2 * np.sqrt(thickness.local_squared_radius(mask)[mask])
 
 
+@both_ways
 @pytest.mark.parametrize("closed", [False, True])
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(mask=arrays(bool, st.sampled_from([(1, 1, 1), (1, 4, 5), (3, 1, 6), (4, 5, 6)])))
-def test_equals_the_definition(closed, mask):
-    found = thickness.local_squared_radius(mask, closed=closed)
+def test_equals_the_definition(closed, way, mask):
+    if way == "device":  # each shape compiles: one is enough
+        mask = np.pad(mask, [(0, n - m) for n, m in zip((4, 5, 6), mask.shape, strict=True)], mode="edge")
+    found = local(mask, way, closed)
     np.testing.assert_array_equal(found * mask, squared_radius_by_definition(mask, closed))
 
 
 @pytest.mark.parametrize("closed", [False, True])
-@pytest.mark.parametrize("holes", [1, 20])
-def test_equals_the_definition_where_balls_are_large(closed, holes):
+@pytest.mark.parametrize(("holes", "way"), [(1, "host"), (20, "host"), (20, "device")])
+def test_equals_the_definition_where_balls_are_large(closed, holes, way):
     rng = np.random.default_rng(holes)
     mask = np.ones((11, 13, 12), bool)
     mask.flat[rng.choice(mask.size, holes, replace=False)] = False
-    found = thickness.local_squared_radius(mask, closed=closed)
+    found = local(mask, way, closed)
     np.testing.assert_array_equal(found * mask, squared_radius_by_definition(mask, closed))
 
 
@@ -38,9 +51,31 @@ def test_equals_the_definition_on_a_smooth_structure():
     grid = np.indices((15, 14, 13)) / 2.0
     mask = np.sin(grid[0]) * np.cos(grid[1]) + np.sin(grid[1]) * np.cos(grid[2]) > 0.3 * np.sin(grid[2])
     for phase in (mask, ~mask):
-        np.testing.assert_array_equal(
-            thickness.local_squared_radius(phase), squared_radius_by_definition(phase, closed=False)
-        )
+        np.testing.assert_array_equal(local(phase), squared_radius_by_definition(phase, closed=False))
+
+
+def test_host_and_device_agree_in_every_integer():
+    mask = np.ones((23, 21, 70), bool)
+    mask[:, :, 35:].flat[np.random.default_rng(0).choice(mask.size // 2, 200, replace=False)] = False
+    found = {}
+    for way, there in WAYS.items():
+        squared = squared_distance(there(mask))
+        radii = thickness.local_squared_radius(there(mask), squared)
+        axes = thickness.mid_axes(squared, radii)
+        inside = mask.copy()
+        inside[:, :7] = False
+        found[way] = (squared, radii, axes, *thickness.radius_counts(radii, inside))
+    assert found["host"][1].max() > 100
+    for host, device in zip(found["host"], found["device"], strict=True):
+        np.testing.assert_array_equal(host, np.asarray(device))
+        assert host.dtype == np.asarray(device).dtype
+
+
+def test_the_device_takes_many_writes_and_slabs_for_one_volume(monkeypatch):
+    monkeypatch.setattr(painting_device, "_SLAB", 4 * 15 * 14)
+    monkeypatch.setattr(painting_device, "_WRITE", 1 << 11)
+    mask = np.random.default_rng(5).random((19, 15, 14)) < 0.99  # a shape of its own, so that it compiles anew
+    np.testing.assert_array_equal(local(mask, "device"), local(mask, "host"))
 
 
 def test_every_ball_needed_is_a_center():
@@ -97,20 +132,25 @@ def test_turning_by_a_quarter_turns_the_answer():
     np.testing.assert_array_equal(once, np.rot90(thickness.local_squared_radius(mask), axes=(0, 2)))
 
 
-def test_without_background_or_foreground():
-    assert (thickness.local_squared_radius(np.ones((4, 5, 6), bool)) == UNREACHED).all()
-    assert not thickness.local_squared_radius(np.zeros((4, 5, 6), bool)).any()
+@both_ways
+def test_without_background_or_foreground(way):
+    assert (local(np.ones((4, 5, 6), bool), way) == UNREACHED).all()
+    assert not local(np.zeros((4, 5, 6), bool), way).any()
     for full in (np.ones((4, 5, 6), bool), np.zeros((4, 5, 6), bool)):
-        squared = np.asarray(squared_distance(full))
-        assert not thickness.mid_axes(squared, squared).any()
+        squared = squared_distance(WAYS[way](full))
+        assert not np.asarray(thickness.mid_axes(squared, squared)).any()
+        value = UNREACHED if full.all() else 0
+        values, counts = thickness.radius_counts(squared, WAYS[way](np.ones((4, 5, 6), bool)))
+        assert (list(values), list(counts)) == ([value], [120])
+        assert not len(thickness.radius_counts(squared, WAYS[way](np.zeros((4, 5, 6), bool)))[0])
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 6])
 def test_mid_axes_of_plates_are_one_plane(width):
     mask = np.zeros((30, 20, 20), bool)
     mask[12 : 12 + width] = True
-    squared = np.asarray(squared_distance(mask))
-    axes = thickness.mid_axes(squared, thickness.local_squared_radius(mask, squared))
+    squared = squared_distance(mask)
+    axes = np.asarray(thickness.mid_axes(squared, thickness.local_squared_radius(mask, squared)))
     np.testing.assert_array_equal(np.flatnonzero(axes.any(axis=(1, 2))), [12 + (width - 1) // 2])
     assert axes[12 + (width - 1) // 2].all()
 
