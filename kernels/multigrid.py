@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels import elasticity
-from microct.kernels.elasticity import chunk_of, dot, gathered, scattered
+from microct.kernels.elasticity import dot
+from microct.kernels.multigrid_levels import Hierarchy
+from microct.kernels.multigrid_products import diagonal, fine_product, prolonged, restricted, stiffness_times
 
 #: Degree of the smoothing polynomial on each level, the finest first; the last holds for all deeper ones.
 DEGREES = (2, 3, 4, 6)
@@ -27,137 +28,12 @@ STEPS = (2, 2, 2, 2)
 _POWER, _MARGIN = 10, 1.1
 
 
-#: An array: of numpy while a hierarchy is built, of jax afterwards; None where a level has no such thing.
-Array = Any
-
-
-class Level(NamedTuple):
-    """One level: cells, their stiffness, and the nodes of the finer level on which they lie.
-
-    Rows beyond `count` name the last node, which nobody reads.
-
-    Attributes:
-        count: number of cells.
-        nodes: (cells, 8) int32.
-        modulus: (cells,) of voxels, (cells, 8) of the children on the second level, None from the third on.
-        matrices: (cells, 24, 24) float32 from the third level on.
-        extra_count, extra_nodes, extra: matrices to add to some cells of the second level.
-        free: (nodes, 3) bool on the finest level, False where displacement is given.
-        points: (cells, 27) int32 nodes of the finer level.
-        more_count, more_points, more_nodes: further points of some cells, and the nodes of these cells.
-        inverse_diagonal: (nodes, 3) float32, 0 where held.
-        largest: largest eigenvalue of the stiffness scaled by its diagonal.
-    """
-
-    count: Array
-    nodes: Array
-    modulus: Array
-    matrices: Array
-    extra_count: Array
-    extra_nodes: Array
-    extra: Array
-    free: Array
-    points: Array
-    more_count: Array
-    more_points: Array
-    more_nodes: Array
-    inverse_diagonal: Array
-    largest: Array
-
-
-class Hierarchy(NamedTuple):
-    """All levels, the inverse of the coarsest, and the matrices of one cube that the others are made of."""
-
-    levels: tuple[Level, ...]
-    coarsest: Array
-    stiffness: Array
-    children: Array
-    interpolation: Array
-
-
 class Outcome(NamedTuple):
     """How conjugate gradients ended: solution (nodes, cases, 3), steps, residual over load (cases,)."""
 
     displacement: jax.Array
     iterations: jax.Array
     residual: jax.Array
-
-
-def apply(tree: Hierarchy, n: int, x: jax.Array) -> jax.Array:
-    """Stiffness of level ``n`` times ``x`` (nodes, cases, 3) float32."""
-    level = tree.levels[n]
-    if n == 0:
-        y = elasticity.stiffness_product(x, level.nodes, level.modulus, tree.stiffness, level.count)
-        return jnp.where(level.free[:, None, :], y, 0)
-    if level.matrices is not None:
-        return _matrix_product(jnp.zeros_like(x), x, level.nodes, level.matrices, level.count)
-    y = _children_product(x, level, tree.children)
-    return _matrix_product(y, x, level.extra_nodes, level.extra, level.extra_count)
-
-
-def _children_product(x: jax.Array, level: Level, children: jax.Array) -> jax.Array:
-    """Cells whose stiffness is the sum over eight places of a modulus times the matrix of that place."""
-    chunk = min(chunk_of(level.nodes.shape[0]), 1024)
-    cases = x.shape[1]
-
-    def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        corners = lax.dynamic_slice_in_dim(level.nodes, i * chunk, chunk)
-        scale = jnp.repeat(lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk), cases, axis=0)
-        parts = dot(gathered(x, corners), children).reshape(-1, 8, 24)
-        return scattered(total, corners, (parts * scale[:, :, None]).sum(axis=1))
-
-    return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, jnp.zeros_like(x))
-
-
-def _matrix_product(
-    total: jax.Array, x: jax.Array, nodes: jax.Array, matrices: jax.Array, count: jax.Array
-) -> jax.Array:
-    """``total`` with the product of cells that have a matrix each added."""
-    chunk = min(chunk_of(nodes.shape[0]), 128)
-    cases = x.shape[1]
-
-    def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
-        matrix = lax.dynamic_slice_in_dim(matrices, i * chunk, chunk)
-        here = gathered(x, corners).reshape(chunk, cases, 24)
-        force = jnp.einsum("kci,kij->kcj", here, matrix, precision=lax.Precision.HIGHEST)
-        return scattered(total, corners, force.reshape(-1, 24))
-
-    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
-
-
-def _restricted(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
-    """Residual of level ``n`` summed onto the nodes of level ``n + 1``."""
-    coarse = tree.levels[n + 1]
-    total = jnp.zeros((coarse.inverse_diagonal.shape[0], *residual.shape[1:]), residual.dtype)
-    down = tree.interpolation.T
-    total = _moved(total, residual, coarse.points, coarse.nodes, down, coarse.count)
-    total = _moved(total, residual, coarse.more_points, coarse.more_nodes, down, coarse.more_count)
-    return total.at[-1].set(0)
-
-
-def _prolonged(tree: Hierarchy, n: int, correction: jax.Array, x: jax.Array) -> jax.Array:
-    """``x`` of level ``n`` with the correction of level ``n + 1`` added."""
-    coarse = tree.levels[n + 1]
-    up = tree.interpolation
-    moved = _moved(x, correction, coarse.nodes, coarse.points, up, coarse.count)
-    moved = _moved(moved, correction, coarse.more_nodes, coarse.more_points, up, coarse.more_count).at[-1].set(0)
-    free = tree.levels[n].free
-    return moved if free is None else jnp.where(free[:, None, :], moved, 0)
-
-
-def _moved(
-    total: jax.Array, values: jax.Array, source: jax.Array, target: jax.Array, weights: jax.Array, count: jax.Array
-) -> jax.Array:
-    """``total`` with ``values`` at the nodes of ``source``, times ``weights``, added at the nodes of ``target``."""
-    chunk = min(chunk_of(source.shape[0]), 1024)
-
-    def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        here = lax.dynamic_slice_in_dim(source, i * chunk, chunk)
-        there = lax.dynamic_slice_in_dim(target, i * chunk, chunk)
-        return scattered(total, there, dot(gathered(values, here), weights))
-
-    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
 
 
 def _smoothed(tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, updates: int) -> tuple[jax.Array, jax.Array]:
@@ -170,7 +46,7 @@ def _smoothed(tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, update
         x, residual, move = state
         k = k.astype(x.dtype)
         move = (2 * k - 1) / (2 * k + 3) * move + (8 * k + 4) / (2 * k + 3) * scale * residual
-        return x + move, residual - apply(tree, n, move), move
+        return x + move, residual - stiffness_times(tree, n, move), move
 
     state = (x, residual, jnp.zeros_like(x))
     x, residual, move = lax.fori_loop(0, updates, step, state)
@@ -187,15 +63,15 @@ def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
         return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, residual.shape[1]), 1, 2)
     degree = DEGREES[min(n, len(DEGREES) - 1)]
     x, left = _smoothed(tree, n, jnp.zeros_like(residual), residual, degree)
-    below = _restricted(tree, n, left)
+    below = restricted(tree, n, left)
     steps = STEPS[min(n, len(STEPS) - 1)]
     if n + 1 == len(tree.levels) - 1 or steps == 0:
         correction = cycle(tree, n + 1, below)
     else:
         correction = _few_steps(tree, n + 1, below, steps)
     before = x
-    x = _prolonged(tree, n, correction, x)
-    left = left - apply(tree, n, x - before)
+    x = prolonged(tree, n, correction, x)
+    left = left - stiffness_times(tree, n, x - before)
     return _smoothed(tree, n, x, left, degree - 1)[0]
 
 
@@ -207,7 +83,7 @@ def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.
         z = cycle(tree, n, left)
         grown = _inner(z, left - before)  # Polak, Ribiere: the preconditioner changes from step to step
         direction = z + jnp.where(size > 0, grown / _nonzero(size), 0) * direction
-        image = apply(tree, n, direction)
+        image = stiffness_times(tree, n, direction)
         rate = _inner(direction, left) / _nonzero(_inner(direction, image))
         return x + rate * direction, left - rate * image, left, direction, _inner(z, left)
 
@@ -230,17 +106,7 @@ def prepared(tree: Hierarchy) -> Hierarchy:
     """The hierarchy with diagonals and largest eigenvalues filled in."""
     levels = list(tree.levels)
     for n, level in enumerate(levels[:-1]):
-        if n == 0:
-            own = level.modulus[:, None] * jnp.diag(tree.stiffness)
-        elif level.matrices is not None:
-            own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
-        else:
-            own = dot(level.modulus, jnp.diagonal(tree.children.reshape(24, 8, 24), axis1=0, axis2=2))
-        start = jnp.zeros((level.inverse_diagonal.shape[0], 1, 3), jnp.float32)
-        total = scattered(start, level.nodes, own)
-        if level.extra is not None:
-            total = scattered(total, level.extra_nodes, jnp.diagonal(level.extra, axis1=1, axis2=2))
-        total = total[:, 0]
+        total = diagonal(tree, n)
         # what floats leave of a held corner is not stiffness
         real = total > 1e-5 * total[:-1].max()
         real = real.at[-1].set(False)
@@ -262,7 +128,7 @@ def _largest_eigenvalue(tree: Hierarchy, n: int) -> jax.Array:
 
     def step(_: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         x, _size = state
-        y = scale * apply(tree, n, x)
+        y = scale * stiffness_times(tree, n, x)
         size = jnp.sqrt((y * y).sum())
         return y / _nonzero(size), size
 
@@ -311,7 +177,7 @@ def solve(
         # z . K direction is exact conjugation to the last direction, whatever the preconditioner did
         beta = jnp.where(product > 0, -_inner(z, image) / _nonzero(product), 0)
         direction = z + beta * direction
-        image = elasticity.stiffness_product(direction, fine.nodes, fine.modulus, stiffness, fine.count)
+        image = fine_product(fine, direction, stiffness)
         image = jnp.where(fine.free[:, None, :], image, 0)
         product = _inner(direction, image)
         # a case that is done stays as it is

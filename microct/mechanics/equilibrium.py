@@ -12,6 +12,8 @@ import numpy as np
 from microct.kernels import elasticity, multigrid, multigrid_setup
 from microct.kernels.components import label
 from microct.kernels.elasticity_mesh import Mesh, mesh
+from microct.kernels.multigrid_levels import Hierarchy
+from microct.kernels.multigrid_products import fine_product, forces_of
 from microct.mechanics.loading import LoadCase
 from microct.status import InputError, InternalError, MicroctError
 
@@ -102,10 +104,10 @@ class Equilibrium:
             self.structure = multigrid_setup.structure(bone)
         self.capacity = multigrid_setup.capacity(self.structure, self.capacity, self.room)
         tree = multigrid_setup.hierarchy(self.structure, case.fixed, self.poisson_ratio, self.capacity)
-        tree = multigrid.prepared(multigrid_setup.on_device(tree))
+        tree = multigrid.prepared(tree)
         return self._solved(tree, bone, case, start)
 
-    def _solved(self, tree: multigrid.Hierarchy, bone: Mesh, case: LoadCase, start: Solution | None) -> Solution:
+    def _solved(self, tree: Hierarchy, bone: Mesh, case: LoadCase, start: Solution | None) -> Solution:
         nodes, cases = len(bone.positions), case.displacement.shape[1]
         rows = tree.levels[0].inverse_diagonal.shape[0]
         with jax.enable_x64(True):
@@ -167,7 +169,7 @@ class Equilibrium:
         return answer
 
     def _periodic_energy(
-        self, tree: multigrid.Hierarchy, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
+        self, tree: Hierarchy, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
     ) -> jax.Array:
         """Energy products of affine displacement plus periodic waves."""
         cross = jnp.einsum("nci,ndi->cd", waves, affine, precision="highest")
@@ -259,24 +261,21 @@ def require(solution: Solution) -> Solution:
 
 
 @jax.jit
-def _forces(tree: multigrid.Hierarchy, stiffness: jax.Array, moved: jax.Array) -> jax.Array:
-    fine = tree.levels[0]
-    return elasticity.stiffness_product(moved, fine.nodes, fine.modulus, stiffness, fine.count)
+def _forces(tree: Hierarchy, stiffness: jax.Array, moved: jax.Array) -> jax.Array:
+    return fine_product(tree.levels[0], moved, stiffness)
 
 
 @jax.jit
-def _strained(tree: multigrid.Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.Array:
+def _strained(tree: Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.Array:
     """Forces of a uniform strain (cases, 3, 3) in every voxel."""
     fine = tree.levels[0]
     corners = jnp.asarray(elasticity.CORNERS, strain.dtype)
     rows = jnp.einsum("cij,kj->cki", strain, corners).reshape(len(strain), 24) @ stiffness  # (cases, 24)
-    parts = fine.modulus.astype(strain.dtype)[:, None, None] * rows
-    start = jnp.zeros((fine.inverse_diagonal.shape[0], len(strain), 3), strain.dtype)
-    return elasticity.scattered(start, fine.nodes, parts.reshape(-1, 24))
+    return forces_of(fine, fine.modulus.astype(strain.dtype)[:, None, None] * rows)
 
 
 @jax.jit
-def _free(tree: multigrid.Hierarchy, values: jax.Array) -> jax.Array:
+def _free(tree: Hierarchy, values: jax.Array) -> jax.Array:
     return jnp.where(tree.levels[0].free[:, None, :], values, 0)
 
 

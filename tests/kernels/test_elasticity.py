@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from microct.kernels import elasticity, multigrid, multigrid_setup
+from microct.kernels import elasticity, multigrid, multigrid_products, multigrid_setup
 from microct.kernels.elasticity_mesh import Mesh, mesh
+from microct.kernels.multigrid_levels import Hierarchy
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
 import elasticity as reference
@@ -28,10 +29,11 @@ def ends_held(bone: Mesh) -> np.ndarray:
     return np.repeat(((at == 0) | (at == bone.shape[0]))[:, None], 3, axis=1)
 
 
-def built(bone: Mesh, fixed: np.ndarray, split: bool = True) -> tuple[multigrid_setup.Structure, multigrid.Hierarchy]:
+def built(
+    bone: Mesh, fixed: np.ndarray, split: bool = True, side_by_side: bool = False
+) -> tuple[multigrid_setup.Structure, Hierarchy]:
     of = multigrid_setup.structure(bone, split)
-    tree = multigrid_setup.hierarchy(of, fixed, 0.3)
-    return of, multigrid.prepared(multigrid_setup.on_device(tree))
+    return of, multigrid.prepared(multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=side_by_side))
 
 
 @pytest.mark.parametrize("poisson_ratio", [0.0, 0.3, 0.45])
@@ -72,24 +74,27 @@ def test_product_agrees_with_assembled_matrix(cases: int) -> None:
         np.testing.assert_allclose(np.asarray(y)[:, case], expected, atol=1e-11)
 
 
+@pytest.mark.parametrize("side_by_side", [False, True])
 @pytest.mark.parametrize(
     ("shape", "periodic"),
     [((22, 20, 24), False), pytest.param((22, 19, 13), True, marks=pytest.mark.slow)],
 )
-def test_coarse_stiffness_is_that_of_interpolated_motion(shape: tuple[int, int, int], periodic: bool) -> None:
+def test_coarse_stiffness_is_that_of_interpolated_motion(
+    shape: tuple[int, int, int], periodic: bool, side_by_side: bool
+) -> None:
     """Galerkin: on every level K below = interpolation^T K above interpolation, held and periodic faces included."""
     bone = mesh(spongy(shape, 4, 0.35), periodic)
     fixed = np.zeros((len(bone.positions), 3), bool) if periodic else ends_held(bone)
-    of, tree = built(bone, fixed)
+    of, tree = built(bone, fixed, side_by_side=side_by_side)
     assert len(tree.levels) >= 3
     rng = np.random.default_rng(5)
     for n in range(len(tree.levels) - 1):
         below = np.zeros((tree.levels[n + 1].inverse_diagonal.shape[0], 2, 3), np.float32)
         below[: of.cells[n + 1].node_count] = rng.standard_normal((of.cells[n + 1].node_count, 2, 3))
         zero = jnp.zeros((tree.levels[n].inverse_diagonal.shape[0], 2, 3), jnp.float32)
-        above = multigrid._prolonged(tree, n, jnp.asarray(below), zero)
-        expected = multigrid._restricted(tree, n, multigrid.apply(tree, n, above))
-        found = multigrid.apply(tree, n + 1, jnp.asarray(below))
+        above = multigrid_products.prolonged(tree, n, jnp.asarray(below), zero)
+        expected = multigrid_products.restricted(tree, n, multigrid_products.stiffness_times(tree, n, above))
+        found = multigrid_products.stiffness_times(tree, n + 1, jnp.asarray(below))
         scale = float(jnp.abs(expected).max())
         np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=2e-6 * scale)
 

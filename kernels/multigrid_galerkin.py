@@ -1,0 +1,204 @@
+"""Stiffness of coarse cells, summed from that of their children (Galerkin): K above = sum of T^T K below T.
+
+On the second level a cell needs only the eight moduli of its children; from the third on each has a 24 x 24 matrix.
+Voxels at held nodes, and the last layer of an odd periodic axis, differ from that rule: what they differ by becomes
+matrices of their own, so that no coarse boundary condition has to be invented.
+
+Matrices are arrays of numpy where a processor goes through them, and of jax where a device does; rows beyond those that
+matter are zero.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from microct.kernels.elasticity import CORNERS, dot, stiffness_matrix
+from microct.kernels.elasticity_mesh import Mesh
+from microct.kernels.gathering import gathered_sum, incident, widest, width_for
+from microct.kernels.multigrid_coarsening import Coarsening
+
+Array = Any
+
+# 1-D interpolation from the corners of a parent to those of its lower child, its upper child, or a child as long as it
+_HALVES = np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
+
+
+@lru_cache(maxsize=64)
+def _to_child(slot: int, stretched: int) -> np.ndarray:
+    """(24, 24) displacement of a child's corners from that of its parent's."""
+    bits = [2 if stretched >> (2 - a) & 1 else slot >> (2 - a) & 1 for a in range(3)]
+    weights = np.kron(np.kron(_HALVES[bits[0]], _HALVES[bits[1]]), _HALVES[bits[2]])
+    return np.kron(weights, np.eye(3))
+
+
+@lru_cache(maxsize=8)
+def children(poisson_ratio: float) -> np.ndarray:
+    """(8, 24, 24) stiffness that a child of unit modulus in each slot gives to its parent."""
+    matrix = stiffness_matrix(poisson_ratio)
+    return np.stack([_to_child(s, 0).T @ matrix @ _to_child(s, 0) for s in range(8)])
+
+
+@lru_cache(maxsize=8)
+def _grandchildren(poisson_ratio: float) -> np.ndarray:
+    """(64, 576) float32 stiffness that a grandchild of unit modulus gives; slot of the child counts more slowly."""
+    matrix = stiffness_matrix(poisson_ratio)
+    down = [_to_child(first, 0) @ _to_child(second, 0) for first, second in product(range(8), repeat=2)]
+    return np.stack([(to.T @ matrix @ to).ravel() for to in down]).astype(np.float32)
+
+
+def interpolation() -> np.ndarray:
+    """(24, 81) float32 displacement of the 27 points of a cell (columns) from that of its 8 corners."""
+    weights = np.ones((27, 8), np.float32)
+    for point, at in enumerate(product((0.0, 0.5, 1.0), repeat=3)):
+        weights[point] = np.prod(np.where(CORNERS == 1, at, 1 - np.asarray(at)), axis=1)
+    return np.kron(weights, np.eye(3, dtype=np.float32)).T.copy()
+
+
+def filled(rows: float) -> int:
+    """The next size of sixteen to the octave (multiples of 64 below 1024)."""
+    rows = int(np.ceil(rows))
+    step = max(64, 1 << max(rows.bit_length() - 5, 0))
+    return max(-(-rows // step), 1) * step
+
+
+def padded(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
+    """``array`` with rows of ``fill`` after its own."""
+    out = np.full((rows, *array.shape[1:]), fill, array.dtype)
+    out[: len(array)] = array
+    return out
+
+
+def exceptions(
+    bone: Mesh, steps: tuple[Coarsening, ...], fixed: np.ndarray, poisson_ratio: float, on_device: bool
+) -> tuple[np.ndarray, Array]:
+    """Cells of the second level whose stiffness differs from the rule, and by what.
+
+    Args:
+        bone: voxels.
+        steps: to every next level, at least one.
+        fixed: (nodes, 3) bool, displacement that is given.
+        poisson_ratio: of the bone.
+        on_device: whether the matrices shall be an array of jax.
+
+    Returns:
+        (cells,) int32 ascending, and (at least as many, 24, 24) float32.
+    """
+    held = fixed[bone.nodes].reshape(-1, 24)
+    different = held.any(axis=1)
+    first = steps[0]
+    different |= first.stretched != 0
+    if len(steps) > 1:
+        different |= (steps[1].stretched != 0)[first.parent]
+    which = np.flatnonzero(different)
+    rows = filled(len(which)) if on_device else len(which)
+    slot, stretched = (padded(part[which], rows) for part in (first.slot, first.stretched))
+    kept: Array = padded(~held[which], rows)
+    modulus: Array = padded(bone.modulus[which], rows)
+    if on_device:
+        kept, modulus = jnp.asarray(kept), jnp.asarray(modulus)
+    matrix = stiffness_matrix(poisson_ratio).astype(np.float32)
+    true = modulus[:, None, None] * matrix * kept[:, :, None] * kept[:, None, :]
+    true = carried(true, slot, stretched)
+    rule = children(poisson_ratio).astype(np.float32)[slot]
+    more = true - modulus[:, None, None] * (jnp.asarray(rule) if on_device else rule)
+    cells, place = np.unique(first.parent[which], return_inverse=True)
+    return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells))
+
+
+def second(
+    bone: Mesh,
+    steps: tuple[Coarsening, ...],
+    moduli: np.ndarray,
+    odd: tuple[np.ndarray, Array],
+    poisson_ratio: float,
+    rows: int,
+) -> Array:
+    """(rows, 24, 24) matrices of the third level: 64 moduli times what each place gives, and what `exceptions` add.
+
+    Args:
+        bone: voxels.
+        steps: to the second and the third level.
+        moduli: (cells, 8) of the second level.
+        odd: from `exceptions`.
+        poisson_ratio: of the bone.
+        rows: at least the cells of the third level.
+    """
+    one, two = steps[0], steps[1]
+    cells, extra = odd
+    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
+    parent = two.parent[one.parent]
+    above, index = np.unique(two.parent[cells], return_inverse=True)
+    slot, stretched = (padded(part[cells], len(extra)) for part in (two.slot, two.stretched))
+    if stretched.any():  # then what the rule gives is carried up in another way too
+        own = padded(np.tensordot(moduli[cells], children(poisson_ratio).astype(np.float32), 1), len(extra))
+        more = carried(extra + own, slot, stretched) - carried(own, slot, 0 * stretched)
+    else:
+        more = carried(extra, slot, stretched)
+    more = summed(index.astype(np.int32), more, len(above))
+    rule = _grandchildren(poisson_ratio)
+    if isinstance(extra, np.ndarray):
+        modulus = np.zeros((rows, 64), np.float32)
+        modulus[parent, place] = bone.modulus
+        matrices = (modulus @ rule).reshape(-1, 24, 24)
+        matrices[above] += more[: len(above)]
+        return matrices
+    on_device = jnp.zeros((rows, 64), jnp.float32).at[parent, place].set(bone.modulus)
+    there = jnp.asarray(padded(above.astype(np.int32), len(more), rows))
+    return dot(on_device, jnp.asarray(rule)).reshape(-1, 24, 24).at[there].add(more, mode="drop", unique_indices=True)
+
+
+def next_level(matrices: Array, step: Coarsening, rows: int) -> Array:
+    """(rows, 24, 24) matrices of coarse cells from those of the level before."""
+    if isinstance(matrices, np.ndarray):
+        matrices = matrices[: len(step.slot)]
+    slot, stretched = (padded(part, len(matrices)) for part in (step.slot, step.stretched))
+    return summed(step.parent, carried(matrices, slot, stretched), rows)
+
+
+def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:
+    """(n, 24, 24) stiffness of children on the corners of their parents."""
+    kind = slot.astype(np.int16) * 8 + stretched
+    if isinstance(matrices, np.ndarray):
+        out = np.empty_like(matrices)
+        for each in np.unique(kind):
+            to = _to_child(int(each) >> 3, int(each) & 7).astype(matrices.dtype)
+            rows = np.flatnonzero(kind == each)
+            half = (matrices[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
+            out[rows] = (half.reshape(-1, 24) @ to).reshape(-1, 24, 24)
+        return out
+    every = np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
+    return _carried_at_once(matrices, jnp.asarray(kind), jnp.asarray(every))
+
+
+@jax.jit
+def _carried_at_once(matrices: Array, kind: Array, every: Array) -> Array:
+    to = every[kind]
+    half = jnp.einsum("nij,njk->nik", matrices, to, precision=lax.Precision.HIGHEST)
+    return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+
+
+def summed(index: np.ndarray, matrices: Array, count: int) -> Array:
+    """(at least count, 24, 24) sum of the matrices of each index; those beyond ``len(index)`` do not matter."""
+    if not isinstance(matrices, np.ndarray):
+        rows = filled(count)
+        names = jnp.asarray(padded(index, len(matrices)))[:, None]
+        width = width_for(int(widest(names, len(index), rows)))
+        return _gathered(matrices, incident(names, len(index), rows, width))
+    if not len(index):
+        return np.zeros((count, 24, 24), matrices.dtype)
+    order = np.argsort(index, kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    out = np.zeros((count, 24, 24), matrices.dtype)
+    out[ordered[starts]] = np.add.reduceat(matrices[order], starts, axis=0)
+    return out
+
+
+_gathered = jax.jit(gathered_sum)

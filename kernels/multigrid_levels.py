@@ -1,0 +1,58 @@
+"""What a multigrid hierarchy for bone consists of."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+#: An array: of numpy while a hierarchy is built, of jax afterwards; None where a level has no such thing.
+Array = Any
+
+
+class Level(NamedTuple):
+    """One level: cells, their stiffness, and the nodes of the finer level on which they lie.
+
+    Rows beyond `count` name the last node, which nobody reads.
+
+    Attributes:
+        count: number of cells.
+        nodes: (cells, 8) int32.
+        modulus: (cells,) of voxels, (cells, 8) of the children on the second level, None from the third on.
+        matrices: (cells, 24, 24) float32 from the third level on.
+        extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
+        free: (nodes, 3) bool on the finest level, False where displacement is given.
+        points: (cells, 27) int32 nodes of the finer level.
+        more_count, more_points, more_cells: further points of some cells, and these cells.
+        more_round: int8, how often a cell has occurred before in `more_cells`.
+        inverse_diagonal: (nodes, 3) float32, 0 where held.
+        largest: largest eigenvalue of the stiffness scaled by its diagonal.
+        around: (nodes, width) int32 from `gathering.incident` of `nodes`, or None where rows are added in order.
+        lattice: from `elasticity_lattice`, on the finest level of some devices, or None.
+    """
+
+    count: Array
+    nodes: Array
+    modulus: Array
+    matrices: Array
+    extra_count: Array
+    extra_cells: Array
+    extra: Array
+    free: Array
+    points: Array
+    more_count: Array
+    more_points: Array
+    more_cells: Array
+    more_round: Array
+    inverse_diagonal: Array
+    largest: Array
+    around: Array = None
+    lattice: Array = None
+
+
+class Hierarchy(NamedTuple):
+    """All levels, the inverse of the coarsest, and the matrices of one cube that the others are made of."""
+
+    levels: tuple[Level, ...]
+    coarsest: Array
+    stiffness: Array
+    children: Array
+    interpolation: Array

@@ -1,0 +1,176 @@
+"""Products with the stiffness of a level, and motions carried between levels.
+
+Each product has two forms with the same outcome but for rounding. Where one worker goes through the list (CPU), chunks
+that stay in its cache are added to the nodes one after the other. Where many work side by side (GPU; levels that know
+what lies `around` their nodes), forces of all cells are laid down first, and every node gathers its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax.numpy as jnp
+from jax import lax
+
+from microct.kernels.elasticity import chunk_of, dot, gathered, scattered, stiffness_product
+from microct.kernels.gathering import gathered_sum
+from microct.kernels.multigrid_levels import Hierarchy, Level
+
+Array = Any
+
+
+def fine_product(level: Level, x: Array, matrix: Array) -> Array:
+    """Forces of all voxels, K x, at free and held nodes alike; (nodes, cases, 3) in the type of ``x``."""
+    if level.around is None:
+        return stiffness_product(x, level.nodes, level.modulus, matrix, level.count)
+    scale = jnp.repeat(level.modulus.astype(x.dtype), x.shape[1])[:, None]
+    return _at_nodes(dot(gathered(x, level.nodes), matrix) * scale, level, x.shape[1])
+
+
+def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
+    """Stiffness of level ``n`` times ``x`` (nodes, cases, 3) float32."""
+    level = tree.levels[n]
+    if n == 0:
+        return jnp.where(level.free[:, None, :], fine_product(level, x, tree.stiffness), 0)
+    if level.around is not None:
+        return _side_by_side(tree, level, x)
+    if level.matrices is not None:
+        return _matrix_product(jnp.zeros_like(x), x, level.nodes, level.matrices, level.count)
+    y = _children_product(x, level, tree.children)
+    return _matrix_product(y, x, level.nodes[level.extra_cells], level.extra, level.extra_count)
+
+
+def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
+    """Residual of level ``n`` summed onto the nodes of level ``n + 1``."""
+    coarse = tree.levels[n + 1]
+    down = tree.interpolation.T
+    if coarse.around is None:
+        total = jnp.zeros((coarse.inverse_diagonal.shape[0], *residual.shape[1:]), residual.dtype)
+        total = _moved(total, residual, coarse.points, coarse.nodes, down, coarse.count)
+        more_nodes = coarse.nodes[coarse.more_cells]
+        total = _moved(total, residual, coarse.more_points, more_nodes, down, coarse.more_count)
+    else:
+        cases = residual.shape[1]
+        sums = dot(gathered(residual, coarse.points), down).reshape(-1, cases, 24)
+        more = dot(gathered(residual, coarse.more_points), down).reshape(-1, cases, 24)
+        rows = jnp.arange(more.shape[0]) < coarse.more_count
+
+        # rows of one round belong to different cells, so that no sum depends on an order
+        def add(k: Array, sums: Array) -> Array:
+            cells = jnp.where(rows & (coarse.more_round == k), coarse.more_cells, sums.shape[0])
+            return sums.at[cells].add(more, mode="drop")
+
+        rounds = jnp.where(rows, coarse.more_round, -1).max(initial=-1) + 1
+        sums = lax.fori_loop(0, rounds.astype(jnp.int32), add, sums)
+        total = _at_nodes(sums.reshape(-1, 24), coarse, cases)
+    return total.at[-1].set(0)
+
+
+def prolonged(tree: Hierarchy, n: int, correction: Array, x: Array) -> Array:
+    """``x`` of level ``n`` with the correction of level ``n + 1`` added."""
+    coarse = tree.levels[n + 1]
+    up = tree.interpolation
+    more_nodes = coarse.nodes[coarse.more_cells]
+    if coarse.around is None:
+        moved = _moved(x, correction, coarse.nodes, coarse.points, up, coarse.count)
+        moved = _moved(moved, correction, more_nodes, coarse.more_points, up, coarse.more_count)
+    else:  # every node is named by one point: no order matters
+        moved = scattered(x, coarse.points, dot(gathered(correction, coarse.nodes), up))
+        moved = scattered(moved, coarse.more_points, dot(gathered(correction, more_nodes), up))
+    moved = moved.at[-1].set(0)
+    free = tree.levels[n].free
+    return moved if free is None else jnp.where(free[:, None, :], moved, 0)
+
+
+def forces_of(level: Level, parts: Array) -> Array:
+    """(nodes, cases, 3) sum at the nodes of what cells (cells, cases, 24) put there."""
+    if level.around is not None:
+        return _at_nodes(parts.reshape(-1, 24), level, parts.shape[1])
+    start = jnp.zeros((level.inverse_diagonal.shape[0], parts.shape[1], 3), parts.dtype)
+    return scattered(start, level.nodes, parts.reshape(-1, 24))
+
+
+def diagonal(tree: Hierarchy, n: int) -> Array:
+    """(nodes, 3) diagonal of the stiffness of a level, held nodes not left out."""
+    level = tree.levels[n]
+    if n == 0:
+        own = level.modulus[:, None] * jnp.diag(tree.stiffness)
+    elif level.matrices is not None:
+        own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
+    else:
+        own = dot(level.modulus, jnp.diagonal(tree.children.reshape(24, 8, 24), axis1=0, axis2=2))
+        more = jnp.diagonal(level.extra, axis1=1, axis2=2)
+        rows = jnp.arange(more.shape[0]) < level.extra_count
+        own = own.at[jnp.where(rows, level.extra_cells, own.shape[0])].add(more, mode="drop")
+    return forces_of(level, own[:, None])[:, 0]
+
+
+def _at_nodes(rows: Array, level: Level, cases: int) -> Array:
+    """(nodes, cases, 3) sum at each node of what its cells' ``rows`` (cells * cases, 24) say."""
+    assert level.around is not None
+    parts = jnp.swapaxes(rows.reshape(-1, cases, 8, 3), 1, 2)
+    return gathered_sum(parts.reshape(-1, cases, 3), level.around)
+
+
+def _side_by_side(tree: Hierarchy, level: Level, x: Array) -> Array:
+    """Stiffness of a level below the finest: all cells at once."""
+    cases = x.shape[1]
+    here = gathered(x, level.nodes)
+    if level.matrices is not None:
+        force = _each_times(level.matrices, here.reshape(-1, cases, 24))
+    else:
+        parts = dot(here, tree.children).reshape(-1, cases, 8, 24)
+        force = (parts * level.modulus[:, None, :, None]).sum(axis=2)
+        rows = jnp.arange(level.extra.shape[0]) < level.extra_count
+        at = gathered(x, level.nodes[level.extra_cells]).reshape(-1, cases, 24)
+        to = jnp.where(rows, level.extra_cells, force.shape[0])
+        force = force.at[to].add(_each_times(level.extra, at), mode="drop")
+    return _at_nodes(force.reshape(-1, 24), level, cases)
+
+
+def _each_times(matrices: Array, here: Array) -> Array:
+    """(cells, cases, 24) each cell's symmetric matrix times what its corners do; a sum, since one case is no matrix."""
+    if here.shape[1] == 1:
+        return (matrices * here[:, 0, :, None]).sum(axis=1)[:, None]
+    return jnp.einsum("kci,kij->kcj", here, matrices, precision=lax.Precision.HIGHEST)
+
+
+def _children_product(x: Array, level: Level, children: Array) -> Array:
+    """Cells whose stiffness is the sum over eight places of a modulus times the matrix of that place."""
+    chunk = min(chunk_of(level.nodes.shape[0]), 1024)
+    cases = x.shape[1]
+
+    def add(i: Array, total: Array) -> Array:
+        corners = lax.dynamic_slice_in_dim(level.nodes, i * chunk, chunk)
+        scale = jnp.repeat(lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk), cases, axis=0)
+        parts = dot(gathered(x, corners), children).reshape(-1, 8, 24)
+        return scattered(total, corners, (parts * scale[:, :, None]).sum(axis=1))
+
+    return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, jnp.zeros_like(x))
+
+
+def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, count: Array) -> Array:
+    """``total`` with the product of cells that have a matrix each added."""
+    chunk = min(chunk_of(nodes.shape[0]), 128)
+    cases = x.shape[1]
+
+    def add(i: Array, total: Array) -> Array:
+        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
+        matrix = lax.dynamic_slice_in_dim(matrices, i * chunk, chunk)
+        here = gathered(x, corners).reshape(chunk, cases, 24)
+        force = jnp.einsum("kci,kij->kcj", here, matrix, precision=lax.Precision.HIGHEST)
+        return scattered(total, corners, force.reshape(-1, 24))
+
+    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
+
+
+def _moved(total: Array, values: Array, source: Array, target: Array, weights: Array, count: Array) -> Array:
+    """``total`` with ``values`` at the nodes of ``source``, times ``weights``, added at the nodes of ``target``."""
+    chunk = min(chunk_of(source.shape[0]), 1024)
+
+    def add(i: Array, total: Array) -> Array:
+        here = lax.dynamic_slice_in_dim(source, i * chunk, chunk)
+        there = lax.dynamic_slice_in_dim(target, i * chunk, chunk)
+        return scattered(total, there, dot(gathered(values, here), weights))
+
+    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
