@@ -1,65 +1,163 @@
-"""How long do the cells take? One woman for 30 years, and ten thousand of them at once."""
+"""How long do the cells take: one woman for 30 years, and thousands of them at once, beside the peers?
+
+    python benchmarks/bench_cells.py [--women 1024] [--budget-seconds 300] [--quick]
+
+One woman: `course`, half-day steps in double precision, with 22 years of run-in. Many: `lives`, steps of a week
+(untreated) or four days (treated) in single precision, in the batches of `microct ensemble`. Peers: the definition in
+NumPy and scipy of `tests/reference` (the same model), and bone_models (`pip install bone_models`), other and smaller
+models of bone cells; all for each simulated year of one woman.
+"""
 
 from __future__ import annotations
 
-import sys
+import contextlib
+import io
 import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
 
+import bones  # noqa: F401 - finds tests/reference
 import jax
 import jax.numpy as jnp
 import numpy as np
-from machine import record
+from machine import Record
+from measure import Budget, energy, median, options, table, timed
 
-from microct.signalling import Patient, Treatment, course
-from microct.signalling import ensemble as virtual
-from microct.signalling.cell_course import prepared
-from microct.signalling.drugs.schedule import doses_per_day
-from microct.simulation.cohort import BATCH, STEPS_TREATED, STEPS_UNTREATED
-
-SHE = Patient("natural", 50.0, 1.0)
 YEARS = 30
 RUN_IN_YR = 10
 
 
-def one_woman() -> dict[str, float]:
-    """`course`: half-day steps, double precision, 22 years of run-in and 30 of study [s]."""
+def she() -> Any:
+    """A natural menopause one year after the start, at 50."""
+    from microct.signalling import Patient
+
+    return Patient("natural", 50.0, 1.0)
+
+
+def treatments(treated: bool) -> tuple[Any, ...]:
+    """Denosumab from the fifth year, or nothing."""
+    from microct.signalling import Treatment
+
+    return (Treatment("denosumab", 5.0),) if treated else ()
+
+
+def one_woman(treated: bool, repeats: int = 3, budget_s: float = 30.0) -> dict[str, Any]:
+    """The row of a single course."""
+    from microct.signalling import course
+
     times = np.arange(12 * YEARS + 1) / 12
-    answer = {}
-    for name, treatments in (("untreated", ()), ("treated", (Treatment("denosumab", 5.0),))):
-        course(SHE, times, treatments=treatments)
-        begin, spent = time.perf_counter(), time.process_time()
-        course(SHE, times, treatments=treatments)
-        answer[f"{name}_processor_s"] = time.process_time() - spent
-        answer[f"{name}_s"] = time.perf_counter() - begin
-    return answer
+    return _per_year(timed(lambda: course(she(), times, treatments=treatments(treated)), repeats, budget_s), YEARS + 22)
 
 
-def many_women(count: int) -> dict[str, float]:
-    """`lives`: steps of a week (untreated) or four days (treated), single precision, batches of 4096 [s]."""
-    answer: dict[str, float] = {"women": count}
-    p = virtual.single_precision(prepared(SHE))
-    of = virtual.women(SHE, prepared(SHE), count, seed=1)
-    for name, steps, treatments in (
-        ("untreated", STEPS_UNTREATED, ()),
-        ("treated", STEPS_TREATED, (Treatment("denosumab", 5.0),)),
-    ):
-        doses = jnp.asarray(doses_per_day(treatments, -RUN_IN_YR, YEARS + RUN_IN_YR, steps), jnp.float32)
-        batches = [jax.tree.map(lambda part, at=at: part[at : at + BATCH], of) for at in range(0, count, BATCH)]
-        begin = time.perf_counter()
-        for batch in batches[:1] + batches[-1:]:
-            virtual.lives.lower(batch, p, doses, virtual.place_of(SHE), -RUN_IN_YR).compile()
-        answer[f"{name}_compile_s"] = time.perf_counter() - begin
-        for batch in batches[-1:]:  # once before the clock starts
-            jax.block_until_ready(virtual.lives(batch, p, doses, virtual.place_of(SHE), -RUN_IN_YR))
-        begin, spent = time.perf_counter(), time.process_time()
-        for batch in batches:
-            jax.block_until_ready(virtual.lives(batch, p, doses, virtual.place_of(SHE), -RUN_IN_YR))
-        answer[f"{name}_s"] = time.perf_counter() - begin
-        answer[f"{name}_processor_s"] = time.process_time() - spent  # of all cores: steady on a busy machine
-        answer[f"{name}_ms_per_woman"] = 1000 * answer[f"{name}_s"] / count
-    return answer
+def many_women(count: int, treated: bool, repeats: int = 3, budget_s: float = 60.0) -> dict[str, Any]:
+    """The row of an ensemble; compilation apart."""
+    from microct.signalling import ensemble as virtual
+    from microct.signalling.cell_course import prepared
+    from microct.signalling.drugs.schedule import doses_per_day
+    from microct.simulation.cohort import BATCH, STEPS_TREATED, STEPS_UNTREATED
+
+    steps = STEPS_TREATED if treated else STEPS_UNTREATED
+    p = virtual.single_precision(prepared(she()))
+    of = virtual.women(she(), prepared(she()), count, seed=1)
+    doses = jnp.asarray(doses_per_day(treatments(treated), -RUN_IN_YR, YEARS + RUN_IN_YR, steps), jnp.float32)
+    batches = [jax.tree.map(lambda part, at=at: part[at : at + BATCH], of) for at in range(0, count, BATCH)]
+    place = virtual.place_of(she())
+
+    def live() -> Any:
+        return [virtual.lives(batch, p, doses, place, -RUN_IN_YR) for batch in batches]
+
+    began = time.perf_counter()
+    jax.block_until_ready(live())
+    first = time.perf_counter() - began
+    with energy() as joules:
+        row = timed(live, repeats, budget_s, warm=False)
+    took = median(row)
+    return _per_year(row, count * (YEARS + RUN_IN_YR)) | {
+        "women": count,
+        "first_s": first,
+        "women_per_s": count / took,
+        "ms_per_woman": 1e3 * took / count,
+        "joule": joules,
+    }
+
+
+def by_definition(years: int) -> Any:
+    """The same model by its equations, in NumPy and scipy at a tolerance of 1e-9."""
+    from reference.cell_model import cell_course
+
+    return cell_course("natural", 50.0, 1.0, np.arange(12 * years + 1) / 12)
+
+
+def lemaire(years: int) -> Any:
+    """bone_models: Lemaire et al. 2004, three states."""
+    from bone_models.load_cases.lemaire_load_cases import Lemaire_Load_Case_1
+    from bone_models.models.lemaire_model import Lemaire_Model
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return Lemaire_Model(Lemaire_Load_Case_1()).solve_bone_cell_population_model([0, years * 365.25])
+
+
+def martinez_reina(years: int) -> Any:
+    """bone_models: Martinez-Reina, Pivonka 2019, five states and a queue of mineral, menopause and denosumab."""
+    from bone_models.load_cases.martinez_reina_load_cases import Martinez_Reina_Load_Case
+    from bone_models.models.martinez_reina_model import Martinez_Reina_Model
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        return Martinez_Reina_Model(Martinez_Reina_Load_Case()).solve_bone_cell_population_model([0, years * 365])
+
+
+#: Peers: what they are, one life, its years (run-in included), and seconds that it takes about.
+PEERS: dict[str, tuple[Callable[[int], Any], int, int, float]] = {
+    "by definition (NumPy, scipy)": (by_definition, YEARS, YEARS + 22, 60.0),
+    "bone_models, Lemaire 2004 (3 states)": (lemaire, YEARS, YEARS, 3.0),
+    "bone_models, Martinez-Reina 2019 (5 states, mineral)": (martinez_reina, 2, 2, 40.0),
+}
+
+
+def peer(name: str) -> dict[str, Any]:
+    """The row of one peer, run once after a first call to warm up; what is missing says so."""
+    life, asked, years, _ = PEERS[name]
+    try:
+        life(1)
+        return _per_year(timed(partial(life, asked), 1, warm=False), years)
+    except ImportError as missing:
+        return {"missing": str(missing)}
+
+
+def _per_year(row: dict[str, Any], years: float) -> dict[str, Any]:
+    return row | {"us_per_woman_year": 1e6 * median(row, "processor_s") / years,
+                  "wall_us_per_woman_year": 1e6 * median(row) / years}  # fmt: skip
+
+
+def main() -> None:
+    """Measure and record."""
+    parser = options(__doc__, 300.0)
+    parser.add_argument("--women", type=int, help="1024 on a CPU, 10 000 on a GPU if left out")
+    asked = parser.parse_args()
+    count = asked.women or (1024 if jax.default_backend() == "cpu" else 10_000)
+    count = 8 if asked.quick else count
+    budget = Budget(asked.budget_seconds)
+    record = Record("cells-quick" if asked.quick else "cells", asked.out, women=count, years=YEARS)
+    for name, treated in (("untreated", False), ("treated", True)):
+        if budget.allows(f"one woman, {name}", 5.0):
+            record.add(f"one woman, {name}", one_woman(treated, 1 if asked.quick else 3))
+        if budget.allows(f"many women, {name}", 20.0):
+            record.add(f"many women, {name}", many_women(count, treated, 1 if asked.quick else 3, budget.left / 3))
+    for name, (*_, expected) in PEERS.items():
+        if not asked.quick and budget.allows(name, expected):
+            record.add(name, peer(name))
+    record.content["left_out"] = budget.left_out
+    ours = record.answer.get("one woman, untreated", {}).get("us_per_woman_year")
+    print(table([
+        {"who": name, "us/woman-year (processor)": row.get("us_per_woman_year"),
+         "(wall)": row.get("wall_us_per_woman_year"), "women/s": row.get("women_per_s"),
+         "x one of ours": row["us_per_woman_year"] / ours if ours and "us_per_woman_year" in row else None,
+         **({"missing": row["missing"]} if "missing" in row else {})}
+        for name, row in record.answer.items()
+    ]))  # fmt: skip
+    print(record.write())
 
 
 if __name__ == "__main__":
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    print(record("cells_one_and_many", {"one_woman": one_woman(), "many_women": many_women(count)}))
+    main()

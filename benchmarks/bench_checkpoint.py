@@ -8,12 +8,13 @@ sums verified. Bytes a second are of the arrays, before they are packed.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import h5py  # noqa: F401 - said missing at once, before anything is measured
 import numpy as np
 from bones import built, specimen
 from machine import Record
@@ -65,6 +66,8 @@ def main() -> None:
     parser.add_argument("--edges", type=int, nargs="*", default=[64, 128, 256])
     parser.add_argument("--where", type=Path, help="folder on the disk in question (a temporary one)")
     asked = parser.parse_args()
+    if importlib.util.find_spec("h5py") is None:
+        sys.exit("checkpoints are HDF5 files: pip install h5py")
     budget = Budget(asked.budget_seconds)
     record = Record("checkpoint-quick" if asked.quick else "checkpoint", asked.out)
     for edge in [48] if asked.quick else asked.edges:

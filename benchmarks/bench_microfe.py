@@ -1,30 +1,32 @@
 """How much processor time does a degree of freedom of micro-FE cost, beside ParOSol in the same run?
 
-    python benchmarks/bench_microfe.py [--edge 100] [--scan FILE.npy ...] [--parosol FOLDER] [--skip-parosol]
+    python benchmarks/bench_microfe.py [--edge 100 160] [--scan FILE.npy ...] [--parosol FOLDER] [--skip-parosol]
 
 Each volume is compressed by 1 % between frictionless plates to a residual of 1e-6. Processor time of ours counts mesh,
 levels, solution and the recomputed residual; compilation is apart. ParOSol comes from the PyPI package parosol-py
-(GPL-2; a program that is run, no part of microct): installed, or its wheel unpacked in FOLDER. It runs on one process,
-with its own settings and its own reading of the tolerance, which is the same rule.
+(GPL-2; a program that is run, no part of microct): on the path, installed, or its wheel unpacked in FOLDER. It runs on
+one process, with its own settings and its own reading of the tolerance, which is the same rule.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import os
 import re
 import resource
+import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import h5py
 import jax
 import numpy as np
-from machine import record
+from machine import Record
+from measure import Budget, device_memory, energy, median, options, peak_process, table
 
 from microct.imaging.specimens import sample
 from microct.kernels.components import label
@@ -58,33 +60,50 @@ def largest_piece(bone: np.ndarray) -> np.ndarray:
     return labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
 
 
-def ours(bone: np.ndarray, tolerance: float) -> dict[str, Any]:
-    """Processor and wall seconds, steps and memory of a solve; the first, which compiles, apart."""
+def ours(bone: np.ndarray, tolerance: float, repeats: int = 2, budget_s: float = 120.0) -> dict[str, Any]:
+    """Processor and wall seconds, steps, joules and memory of a solve; the first, which compiles, apart."""
     modulus = bone.astype(np.float32) * np.float32(MODULUS_MPA)
     solver = Equilibrium(POISSON, tolerance)
-    seconds = []
-    for _ in range(2):
-        began, wall = time.process_time(), time.perf_counter()
-        mesh, _ = loaded_mesh(modulus, 0)
-        solution = solver.solve(mesh, loading.compression(mesh, "z", STRAIN, "frictionless"))
-        seconds.append((time.process_time() - began, time.perf_counter() - wall))
+    row: dict[str, Any] = {"wall_s": [], "processor_s": []}
+    first, joules, start = (0.0, 0.0), {}, time.perf_counter()
+    for number in range(repeats + 1):
+        with energy() as spent:
+            began, wall = time.process_time(), time.perf_counter()
+            mesh, _ = loaded_mesh(modulus, 0)
+            solution = solver.solve(mesh, loading.compression(mesh, "z", STRAIN, "frictionless"))
+            took = (time.perf_counter() - wall, time.process_time() - began)
+        if number == 0:
+            first = took
+            continue
+        row["wall_s"].append(took[0])
+        row["processor_s"].append(took[1])
+        joules = spent
+        if time.perf_counter() - start > budget_s:
+            break
     freedom = 3 * len(mesh.positions)
+    wall, processor = median(row), median(row, "processor_s")
+    device = device_memory()
     return {
         "degrees_of_freedom": freedom,
-        "processor_s": round(seconds[1][0], 2),
-        "wall_s": round(seconds[1][1], 2),
-        "compile_processor_s": round(seconds[0][0] - seconds[1][0], 2),
-        "us_per_dof": round(seconds[1][0] / freedom * 1e6, 2),
+        **row,
+        "first_s": round(first[0], 3),
+        "compile_processor_s": round(max(first[1] - processor, 0.0), 2),
+        "us_per_dof": round(processor / freedom * 1e6, 3),
+        "wall_s_per_million_dof": round(wall / freedom * 1e6, 3),
         "iterations": solution.iterations,
         "residual": solution.residual,
         "apparent_modulus_mpa": float(solution.energy[0, 0]) / STRAIN**2 / bone.size,
-        "peak_process_bytes_per_dof": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / freedom),
+        "peak_process_bytes_per_dof": round(peak_process() / freedom),
+        "peak_device_bytes_per_dof": round(device["peak"] / freedom) if "peak" in device else None,
+        "joule_per_million_dof": {name: round(value / freedom * 1e6, 3) for name, value in joules.items()},
     }
 
 
 def parosol_program(folder: Path | None) -> tuple[Path, dict[str, str]] | None:
-    """The program and the environment that it needs; None where it is not installed."""
+    """The program and the environment that it needs; None where it is neither on the path nor installed."""
     if folder is None:
+        if on_path := shutil.which("parosol"):
+            return Path(on_path), dict(os.environ)
         found = importlib.util.find_spec("parosol_py")
         if found is None or found.origin is None:
             return None
@@ -111,6 +130,8 @@ def parosol_program(folder: Path | None) -> tuple[Path, dict[str, str]] | None:
 
 def parosol(bone: np.ndarray, tolerance: float, program: Path, environment: dict[str, str]) -> dict[str, Any]:
     """The same load case in ParOSol on one process."""
+    import h5py
+
     mesh, _ = loaded_mesh(bone.astype(np.float32), 0)
     case = loading.compression(mesh, "z", STRAIN, "frictionless")
     node, axis = np.nonzero(case.fixed)
@@ -152,30 +173,66 @@ def parosol(bone: np.ndarray, tolerance: float, program: Path, environment: dict
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--edge", type=int, default=100)
+    """Measure and record."""
+    parser = options(__doc__, 500.0)
+    parser.add_argument("--edge", type=int, nargs="*", default=[100])
     parser.add_argument("--tolerance", type=float, default=1e-6)
+    parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--scan", type=Path, nargs="*", default=[], help=".npy masks, z y x")
     parser.add_argument("--parosol", type=Path, help="folder with the unpacked wheel of parosol-py")
     parser.add_argument("--skip-parosol", action="store_true")
     parser.add_argument("--only-scans", action="store_true")
+    parser.add_argument("--only-rods", action="store_true", help="leave the random field out")
     asked = parser.parse_args()
-    volumes = {} if asked.only_scans else {"rods": rods(asked.edge), "random_field": random_field(asked.edge)}
-    volumes |= {path.stem: np.load(path) > 0 for path in asked.scan}
-    found = None if asked.skip_parosol else parosol_program(asked.parosol)
-    answer: dict[str, Any] = {"tolerance": asked.tolerance, "parosol": "beside" if found else "not run"}
-    for name, bone in volumes.items():
-        bone = largest_piece(bone)
+    edges = [] if asked.only_scans else [32] if asked.quick else asked.edge
+    kinds = {"rods": rods} if asked.only_rods else {"rods": rods, "random_field": random_field}
+    volumes: dict[str, Callable[[], np.ndarray]] = {
+        f"{name}, {e}^3": partial(make, e) for e in edges for name, make in kinds.items()
+    }
+    volumes |= {path.stem: partial(np.load, path) for path in asked.scan}
+    found = None if asked.skip_parosol or asked.quick else parosol_program(asked.parosol)
+    budget = Budget(asked.budget_seconds)
+    record = Record("microfe-quick" if asked.quick else "microfe", asked.out, tolerance=asked.tolerance,
+                    parosol="beside" if found else "not run")  # fmt: skip
+    for name, make in volumes.items():
+        if not budget.allows(name, 10.0):
+            continue
+        bone = largest_piece(make() > 0)
         jax.clear_caches()
         row: dict[str, Any] = {"shape": list(bone.shape), "bone_share": round(float(bone.mean()), 3)}
-        row["ours"] = ours(bone, asked.tolerance)
-        if found:
+        try:
+            row["ours"] = ours(bone, asked.tolerance, asked.repeats, budget.left / 2)
+        except Exception as error:  # out of memory on the device, above all
+            row["failed"] = f"{type(error).__name__}: {error}"[:500]
+        record.add(name, row)
+        if found and "ours" in row and budget.allows(f"ParOSol, {name}"):
             row["parosol"] = parosol(bone, asked.tolerance, *found)
             if row["parosol"]["exit"] == 0:
-                row["times_faster"] = round(row["parosol"]["processor_s"] / row["ours"]["processor_s"], 2)
-        answer[name] = row
+                row["times_faster"] = round(row["parosol"]["processor_s"] / median(row["ours"], "processor_s"), 2)
+            record.write()
         print(name, row, flush=True)
-    print(record(f"microfe_{asked.edge}", answer))
+    record.content["left_out"] = budget.left_out
+    print(shown(record.answer))
+    print(record.write())
+
+
+def shown(answer: dict[str, Any]) -> str:
+    """The short table at the end."""
+    rows = []
+    for name, row in answer.items():
+        if "ours" not in row:
+            rows.append({"bone": name, "failed": row.get("failed")})
+            continue
+        own = row["ours"]
+        joules = own["joule_per_million_dof"]
+        rows.append({
+            "bone": name, "Mdof": own["degrees_of_freedom"] / 1e6, "s": median(own), "first s": own["first_s"],
+            "s/Mdof": own["wall_s_per_million_dof"], "processor us/dof": own["us_per_dof"], "steps": own["iterations"],
+            "device byte/dof": own["peak_device_bytes_per_dof"], "process byte/dof": own["peak_process_bytes_per_dof"],
+            "J/Mdof": sum(joules.values()) if joules else None,
+            "ParOSol, x ours": row.get("times_faster"),
+        })  # fmt: skip
+    return table(rows)
 
 
 if __name__ == "__main__":

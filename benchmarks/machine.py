@@ -56,7 +56,7 @@ class Record:
 
     Args:
         question: file name without ending, for instance "remodeling".
-        folder: benchmarks/results if left out.
+        folder: that of MICROCT_BENCH_OUT, or benchmarks/results, if left out.
         settings: what was asked for, for the reader.
     """
 
@@ -69,7 +69,8 @@ class Record:
             "settings": settings,
             "answer": {},
         }
-        folder = Path(__file__).parent / "results" if folder is None else folder
+        if folder is None:
+            folder = Path(os.environ.get("MICROCT_BENCH_OUT") or Path(__file__).parent / "results")
         folder.mkdir(parents=True, exist_ok=True)
         device = "-".join(about["devices"][0].lower().split())
         self.path = folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
