@@ -7,14 +7,16 @@ RUN = "$(VENV)/bin/python"
 WORKERS ?= 2
 PYTEST = $(RUN) -m pytest -n $(WORKERS) --dist loadfile
 OUT ?= runs/demo
+BUDGET ?= 1800
+NEW ?= benchmarks/results
 
-.PHONY: help demo test test-slow test-all lint types format bench pages wheel clean
+.PHONY: help demo test test-slow test-all lint types format bench bench-compare pages wheel clean
 
 help:
 	@echo 'make demo       set up what is missing; ten years of bone in the embedded sample; pictures'
 	@echo 'make test       set up what is missing; the quick tests'
 	@echo 'make test-slow  the slow tests;  make test-all  all of them'
-	@echo 'make lint types format bench pages wheel clean'
+	@echo 'make lint types format bench bench-compare pages wheel clean'
 
 demo:
 	@./setup-venv.sh run
@@ -46,9 +48,14 @@ format:
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
+# BUDGET seconds for all questions together; ARGS="--only limits cells", "--quick", "--from-nothing", "--out FOLDER".
 bench:
 	@./setup-venv.sh test
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(RUN) "$$file" || exit 1; done
+	$(RUN) benchmarks/run.py --budget-seconds $(BUDGET) $(ARGS)
+
+# What became slower from one folder of records to another: make bench-compare OLD=... NEW=...
+bench-compare:
+	$(RUN) benchmarks/compare.py "$(OLD)" "$(NEW)"
 
 # Pages made from the code and from runs of the cells; docs/accuracy.md has its own command.
 pages:

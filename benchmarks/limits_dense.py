@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from bones import field, specimen
-
-#: Rows of a list of voxels are filled up to a multiple of this, as the solver does.
-_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -42,26 +39,34 @@ class Work:
     says: str
 
 
-def elasticity_product(edge: int, kind: str) -> Work:
-    """Fine stiffness times displacement, as in every step of the micro-FE solver."""
-    from microct.kernels import elasticity
+@lru_cache(maxsize=1)
+def levels(edge: int) -> Any:
+    """(mesh, hierarchy) of a field of bone, held at its lower face: what the micro-FE solver works with here."""
+    from microct.kernels import multigrid, multigrid_setup
     from microct.kernels.elasticity_mesh import mesh
 
     bone = mesh(field(edge, 0.22).astype(np.float32))
+    fixed = np.repeat(bone.positions[:, :1] == 0, 3, axis=1)
+    made = multigrid_setup.hierarchy(multigrid_setup.structure(bone), fixed, 0.3)
+    return bone, jax.block_until_ready(multigrid.prepared(made))
+
+
+def elasticity_product(edge: int, kind: str) -> Work:
+    """Fine stiffness times displacement, as in every step of the micro-FE solver."""
+    from microct.kernels.elasticity import stiffness_matrix
+    from microct.kernels.multigrid_products import fine_product
+
+    bone, tree = levels(edge)
     voxels, nodes = len(bone.nodes), len(bone.positions)
-    fill = -voxels % _ROWS
-    corners = np.concatenate([bone.nodes, np.full((fill, 8), nodes, np.int32)])
-    modulus = np.concatenate([bone.modulus, np.zeros(fill, np.float32)])
     with jax.enable_x64(kind == "float64"):
-        given = (jnp.asarray(corners), jnp.asarray(modulus))
-        matrix = jnp.asarray(elasticity.stiffness_matrix(0.3), kind)
-        moved = jnp.asarray(np.random.default_rng(1).standard_normal((nodes + 1, 1, 3)), kind)
-        count = jnp.int32(voxels)
-        product = jax.jit(elasticity.stiffness_product)
+        matrix = jnp.asarray(stiffness_matrix(0.3), kind)
+        shape = (tree.levels[0].inverse_diagonal.shape[0], 1, 3)
+        moved = jnp.asarray(np.random.default_rng(1).standard_normal(shape), kind)
+        product = jax.jit(fine_product)
 
     def do() -> Any:
         with jax.enable_x64(kind == "float64"):
-            return product(moved, *given, matrix, count)
+            return product(tree.levels[0], moved, matrix)
 
     size = 4 if kind == "float32" else 8
     return Work(
@@ -69,6 +74,27 @@ def elasticity_product(edge: int, kind: str) -> Work:
         voxels * (2.0 * 24 * 24 + 48), kind, do,
         "8 node numbers and a modulus a voxel; displacement read, force written; a full 24 x 24 product",
     )  # fmt: skip
+
+
+def multigrid_cycle(edge: int) -> Work:
+    """One cycle of the preconditioner: most of the time of a micro-FE solution."""
+    from microct.kernels import multigrid
+
+    bone, tree = levels(edge)
+    bytes_, operations, visits = 0.0, 0.0, 1.0
+    for n, level in enumerate(tree.levels[:-1]):
+        # pre-smoothing, the correction's residual, post-smoothing; below the finest one more in each of the few steps
+        products = visits * (2 * multigrid.DEGREES[min(n, len(multigrid.DEGREES) - 1)] + (n > 0))
+        cells, points = float(level.count), float(level.inverse_diagonal.shape[0])
+        own, work = (4.0, 1152.0) if n == 0 else (32.0, 9216.0) if n == 1 else (2304.0, 1152.0)
+        bytes_ += products * (cells * (32.0 + own) + points * 24.0)
+        operations += products * cells * (work + 48.0)
+        visits *= max(multigrid.STEPS[min(n, len(multigrid.STEPS) - 1)], 1) if n + 2 < len(tree.levels) else 1
+    residual = jnp.ones((tree.levels[0].inverse_diagonal.shape[0], 1, 3), jnp.float32)
+    cycle = jax.jit(lambda tree, residual: multigrid.cycle(tree, 0, residual))
+    return Work("multigrid cycle", edge, 3 * len(bone.positions), bytes_, operations, "float32",
+                lambda: cycle(tree, residual),
+                "every product: nodes and stiffness of cells and a vector read, a vector written")  # fmt: skip
 
 
 def histogram(edge: int) -> Work:
@@ -152,8 +178,9 @@ def _placed(values: np.ndarray, always: bool = False) -> Any:
 
 #: Edges on a CPU and on a GPU for each kernel: such that arrays fit into no cache, in the order of worth.
 KERNELS: tuple[tuple[str, Callable[[int], Work], tuple[int, ...], tuple[int, ...]], ...] = (
-    ("elasticity product, float32", partial(elasticity_product, kind="float32"), (128,), (256, 384)),
-    ("elasticity product, float64", partial(elasticity_product, kind="float64"), (128,), (256, 384)),
+    ("elasticity product, float32", partial(elasticity_product, kind="float32"), (128,), (256,)),
+    ("elasticity product, float64", partial(elasticity_product, kind="float64"), (128,), (256,)),
+    ("multigrid cycle", multigrid_cycle, (128,), (256,)),
     ("one-pass histogram", histogram, (256,), (512, 1024)),
     ("squared distance", distance, (256,), (512,)),
     ("surface of births", surface, (256,), (512, 1024)),
