@@ -12,9 +12,10 @@ HEAD = """# The study file
 
 Made from the code by `make pages`; do not edit.
 
-A study is a TOML file of six sections: which bone, how long, whose, how its BMUs live, what load they feel, and what is
-measured; and of one table for each drug. Every setting may be left out; an unknown section or key is refused with the
-nearest known one, a wrong value with the range that was expected. The run folder keeps the study as it was run.
+A study is a TOML file of sections: which bone, how long, whose, how its BMUs live, where bone forms without resorption,
+where the cortex is, what load is felt, and what is measured; and of one table for each drug. Every setting may be left
+out; an unknown section or key is refused with the nearest known one, a wrong value with the range that was expected.
+The run folder keeps the study as it was run.
 
 ```toml
 [scan]
@@ -43,6 +44,9 @@ SECTIONS = {
     " burn-in) at negative years; year 0 is the start of the study.",
     "patient": "Whose bone: estrogen and age.",
     "remodeling": "The life of a BMU. The last three settings replace what the cell model asks for.",
+    "modeling": "Formation on quiescent surface, without resorption before it (docs/science-remodeling.md, section 8).",
+    "compartments": "Trabecular, endocortical, intracortical and periosteal bone, each with its own births and depths"
+    " (docs/science-remodeling.md, section 9). Left out, all bone is trabecular.",
     "load": "Load in the loop: micro-FE from time to time, and a bone that follows what it feels"
     " (docs/science-remodeling.md, section 7).",
     "report": "What is measured, and how it is called.",

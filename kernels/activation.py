@@ -10,6 +10,7 @@ on free surface: activation frequency keeps its definition, births for each site
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import random, window
-from microct.kernels.bmu_table import UNIT_WEIGHT
+from microct.kernels.bmu_table import COMPARTMENT, UNIT_WEIGHT
 
 Array = Any
 
@@ -55,8 +56,11 @@ _PLANES = 8
 
 
 @partial(jax.jit, static_argnames="planes")
-def _area_of_planes(fraction: Array, planes: int) -> Array:
-    """Surface of each z-plane, int32 [1/64 face]; some planes at a time, so that no field of floats is ever whole."""
+def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) -> Array:
+    """Surface of each z-plane, int32 [1/64 face]; some planes at a time, so that no field of floats is ever whole.
+
+    With ``place`` (uint8, 0 to 3) for each of the four: (planes, 4).
+    """
     nz = fraction.shape[0]
     blocks = -(-nz // planes)
     padded = jnp.pad(fraction, ((2, 2 + blocks * planes - nz), (0, 0), (0, 0)), mode="edge")
@@ -64,15 +68,27 @@ def _area_of_planes(fraction: Array, planes: int) -> Array:
     def block(k: Array) -> Array:
         slab = jax.lax.dynamic_slice_in_dim(padded, k * planes, planes + 4, axis=0)
         area, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool), (k < blocks).astype(jnp.int32))
-        return jnp.sum(jnp.minimum(area, AREA_LIMIT)[2:-2], axis=(1, 2))
+        area = jnp.minimum(area, AREA_LIMIT)[2:-2]
+        if labels is None:
+            return jnp.sum(area, axis=(1, 2))
+        here = jax.lax.dynamic_slice_in_dim(labels, k * planes, planes, axis=0)
+        return jnp.stack([jnp.sum(jnp.where(here == n, area, 0), axis=(1, 2)) for n in range(4)], axis=1)
 
-    return jax.lax.map(block, jnp.arange(blocks)).reshape(-1)[:nz]
+    labels = None if place is None else jnp.pad(place, ((0, blocks * planes - nz), (0, 0), (0, 0)))
+    found = jax.lax.map(block, jnp.arange(blocks))
+    return found.reshape(-1, *found.shape[2:])[:nz]
 
 
 def surface(fraction: Array) -> float:
     """Bone surface of the whole volume as the births see it [voxel faces]; faces cut by the border are no surface."""
     planes = np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES))
     return float(planes.astype(np.int64).sum()) / window.AREA
+
+
+def surfaces(fraction: Array, place: Array) -> np.ndarray:
+    """`surface` of each of the four compartments that ``place`` tells, (4,) [voxel faces]."""
+    planes = np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES, jnp.asarray(place)))
+    return planes.astype(np.int64).sum(axis=0) / window.AREA
 
 
 def candidates_for(births_per_face: float, voxels: int, weighted: bool = False) -> float:
@@ -106,7 +122,10 @@ def sites(
     count: Array,
     candidates: int,
     births: int,
-    weight: Array | None = None,
+    weight: Callable[[tuple[Array, ...]], Array] | None = None,
+    scale: int = WEIGHT_LIMIT,
+    stream: int = 0,
+    place: Array | None = None,
 ) -> tuple[Array, Array, Array, Array]:
     """Draw the birth sites of one step.
 
@@ -117,8 +136,10 @@ def sites(
         count: number of candidates that this step has (a Poisson number).
         candidates: static; how many are drawn, those beyond ``count`` are spares.
         births: static; how many sites fit.
-        weight: (nz, ny, nx) uint8 [1/`UNIT_WEIGHT`], births at each place relative to the demand; None: the same
-            everywhere.
+        weight: chance at places (z, y, x), int32 from 0 to ``scale``; None: the same everywhere.
+        scale: static, 256 or 65536.
+        stream: static, added to the streams of the random numbers.
+        place: (nz, ny, nx) uint8, compartments, which no birth leaves when it is moved.
 
     Returns:
         (position, index, wanted, found): (births, 3) int32 positions, (births,) int32 candidate indices, the number
@@ -126,8 +147,8 @@ def sites(
     """
     shape = fraction.shape
     index = jnp.arange(candidates, dtype=jnp.int32)
-    first, second = random.words(seed, step, random.POSITION, index)
-    third, fourth = random.words(seed, step, random.ACCEPTANCE, index)
+    first, second = random.words(seed, step, random.POSITION + stream, index)
+    third, fourth = random.words(seed, step, random.ACCEPTANCE + stream, index)
     position = jnp.stack([random.below(word, n) for word, n in zip((first, second, third), shape, strict=True)], axis=1)
 
     def around(position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
@@ -142,10 +163,14 @@ def sites(
         nth = start + jnp.arange(_LOOK, dtype=jnp.int32)
         which = near.place(nth)
         z, y, x = around(position[which], _CUBE)
-        chance, limit = _middle_area(fraction[z, y, x]), AREA_LIMIT
-        if weight is not None:
-            chance, limit = chance * weight[tuple(position[which].T)].astype(jnp.int32), AREA_LIMIT * WEIGHT_LIMIT
-        taken = (nth < near.count) & (random.below(fourth[which], limit) < chance)
+        chance, word = _middle_area(fraction[z, y, x]), fourth[which]
+        if weight is None:
+            drawn = random.below(word, AREA_LIMIT)
+        else:
+            chance = chance * weight(tuple(position[which].T))
+            wide = scale > WEIGHT_LIMIT
+            drawn = random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
+        taken = (nth < near.count) & (drawn < chance)
         held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
         accepted, usable = marks
         accepted = accepted.at[jnp.where(taken, which, candidates)].set(True, mode="drop")
@@ -156,6 +181,11 @@ def sites(
     accepted, usable = jax.lax.fori_loop(0, turns, lambda k, marks: look(k * _LOOK, marks), (none, none))
 
     wanted = jnp.sum(accepted & (index < count))
+    if place is not None:
+        # A birth that is moved stays in its compartment.
+        own = (place[tuple(position.T)] & COMPARTMENT).astype(jnp.int32)[None] == jnp.arange(COMPARTMENT + 1)[:, None]
+        due = jnp.sum(own & accepted & (index < count), axis=1)
+        usable = (own & usable & (jnp.cumsum(own & usable, axis=1) <= due[:, None])).any(axis=0)
     free = window.Ranked.of(usable[None, None])
     found = jnp.minimum(jnp.minimum(wanted, free.count), births)
     chosen = free.place(jnp.arange(births, dtype=jnp.int32))

@@ -10,7 +10,20 @@ import jax.numpy as jnp
 
 from microct.kernels import activation, random
 from microct.kernels import cavity as cav
-from microct.kernels.bmu_table import UNIT_WALL, BMUTable, Fields, Local, Plan, chunks, places, write
+from microct.kernels.bmu_table import (
+    COMPARTMENT,
+    MODELING,
+    UNIT_WALL,
+    BMUTable,
+    Demand,
+    Fields,
+    Local,
+    Plan,
+    chunks,
+    of_compartment,
+    places,
+    write,
+)
 from microct.kernels.fronts import GROWTH_LIMIT
 
 Array = Any
@@ -24,56 +37,80 @@ class Births(NamedTuple):
 
     Attributes:
         born: BMUs born; wanted: births that the Poisson process asked for; dropped: voxels of their cavities that did
-            not fit into the lists.
+            not fit into the lists; packets: units born that form without resorption.
     """
 
     born: Array
     wanted: Array
     dropped: Array
+    packets: Array
+
+
+class World(NamedTuple):
+    """What births of one step depend on beside the bone: the rows of `Demand` of this step, and what `block` takes."""
+
+    demand: Demand
+    step: Array
+    seed: Array
+    shares: Array
+    area: Array
+    local: Local | None
+    place: Array | None
 
 
 def bear(
     fields: Fields,
     table: BMUTable,
     count: Array,
-    step: Array,
-    candidates: Array,
-    depth: Array,
-    seed: Array,
-    shares: Array,
-    area: Array,
-    local: Local | None,
+    world: World,
     plan: Plan,
+    modeling: bool = False,
 ) -> tuple[Fields, BMUTable, Births]:
-    """Give birth to this step's BMUs: sites, cavities, claims.
+    """Give birth to this step's BMUs, or to its units that form without resorption: sites, cavities, claims.
 
     Each carves from what the earlier ones of the step have left.
     """
-    geometry = plan.geometry
+    geometry, (demand, step, seed, shares, area, local, place) = plan.geometry, world
+    stream = random.MODELING if modeling else 0
+    weight, scale = _asked_for_locally(world, modeling)
     position, index, wanted, found = activation.sites(
-        fields.fraction, fields.owner, seed, step, candidates, plan.candidates, plan.births, local and local.weight
+        fields.fraction,
+        fields.owner,
+        seed,
+        step,
+        demand.packets if modeling else demand.candidates,
+        plan.packet_candidates if modeling else plan.candidates,
+        births := plan.packets if modeling else plan.births,
+        weight,
+        scale,
+        stream,
+        place,
     )
-    high, salt = random.words(seed, step, random.DEPTH, index)
+    high, salt = random.words(seed, step, random.DEPTH + stream, index)
+    kind = jnp.zeros(births, jnp.uint8) if place is None else place[tuple(position.T)] & COMPARTMENT
+    depth = demand.packet if modeling else of_compartment(demand.depth, kind)
     own_depth = depth * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
+    prescribed = jnp.broadcast_to(depth, (births,))
     limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
     corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
 
-    wall_share = jnp.ones(plan.births, jnp.float32)
-    if local is not None:
+    wall_share = jnp.ones(births, jnp.float32)
+    if local is not None and not modeling:
         wall_share = local.wall[tuple(position.T)].astype(jnp.float32) / UNIT_WALL
     capacity = table.born.shape[0]
 
     def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
         fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
         owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
-        growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * GROWTH_LIMIT / cav.FRONT)
-        return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry)
+        highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
+        growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
+        return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry, modeling)
 
     def carve(which: Array, mine: Array, held: tuple[BMUTable, Array, Array]) -> tuple[BMUTable, Array, Array]:
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
         table, owner, dropped = held
         size = which.shape[0]
-        take = [part[which] for part in (corner, position, own_depth, salt, wall_share)]
+        take = [part[which] for part in (corner, position, own_depth, salt, wall_share, kind, prescribed)]
         if size == 1:
             cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take[:4])))
         else:
@@ -81,16 +118,17 @@ def bear(
         new = table._replace(
             corner=take[0],
             born=jnp.full(size, step, jnp.int32),
-            final_front=cavities.final_front,
+            final_front=jnp.maximum(cavities.final_front, 0),
             stop_front=cavities.final_front,
             mean_depth=take[2],
-            prescribed=jnp.full(size, depth, jnp.float32),
+            prescribed=take[6],
             area=cavities.area,
             resorbed=jnp.zeros(size, jnp.int32),
             formed=jnp.zeros(size, jnp.int32),
-            live=cavities.final_front > 0,
+            live=cavities.final_front != 0,
             salt=take[3],
             wall_share=take[4],
+            kind=take[5] | jnp.uint8(MODELING if modeling else 0),
             cell=cavities.cell,
             delta=cavities.delta,
             profile=cavities.profile,
@@ -104,7 +142,30 @@ def bear(
         return table, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped, 0))
 
     table, owner, dropped = _in_order(corner, found, plan, carve, (table, fields.owner, jnp.int32(0)))
-    return fields._replace(owner=owner), table, Births(found, wanted, dropped)
+    return fields._replace(owner=owner), table, Births(found, wanted, dropped, jnp.int32(0))
+
+
+def _asked_for_locally(world: World, modeling: bool) -> tuple[Any, int]:
+    """(chance at places, its scale) for `activation.sites`; None where all places are the same."""
+    demand, local, place = world.demand, world.local, world.place
+    if modeling:
+        asks = None if local is None else local.modeling
+        if asks is None:
+            return None, 1
+        everywhere = demand.everywhere
+        return lambda at: everywhere + ((255 - everywhere) * asks[at].astype(jnp.int32) + 127) // 255, 256
+    if place is None and local is None:
+        return None, 1
+
+    def share(at: tuple[Array, ...]) -> Array:
+        return demand.share[(place[at] & COMPARTMENT).astype(jnp.int32)]  # type: ignore[index]
+
+    if local is None:
+        return share, 256
+    weight = local.weight
+    if place is None:
+        return lambda at: weight[at].astype(jnp.int32), 256
+    return lambda at: weight[at].astype(jnp.int32) * share(at), 65536
 
 
 def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) -> Any:
@@ -118,7 +179,7 @@ def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) ->
         return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
 
     edge = jnp.asarray(plan.geometry.window, jnp.int32)
-    group = min(plan.births, _GROUP)
+    group = min(corner.shape[0], _GROUP)
     index = jnp.arange(group)
 
     def one_group(number: Array, carry: Any) -> Any:

@@ -21,6 +21,8 @@ Array = Any
 UNBORN = 2**30
 #: A place whose `Local.weight` or `Local.wall` is this asks for just what the demand says.
 UNIT_WEIGHT, UNIT_WALL = 64, 128
+#: `BMUTable.kind`: the compartment in which a unit was born, and a flag for those that form without resorption.
+COMPARTMENT, MODELING = 3, 4
 #: Most rows that are moved at once.
 _MOVED = 32
 
@@ -39,6 +41,7 @@ class BMUTable(NamedTuple):
         live: (rows,) bool, holds voxels.
         salt: (rows,) uint32, for unbiased rounding.
         wall_share: (rows,) float32, wall thickness relative to the demand, as the place asked at birth.
+        kind: (rows,) uint8, compartment (`COMPARTMENT`) and `MODELING`.
         cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
         delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
     """
@@ -55,6 +58,7 @@ class BMUTable(NamedTuple):
     live: Array
     salt: Array
     wall_share: Array
+    kind: Array
     cell: Array
     delta: Array
     profile: Array
@@ -76,10 +80,12 @@ class Local(NamedTuple):
     Attributes:
         weight: uint8 [1/`UNIT_WEIGHT`], births relative to the demand.
         wall: uint8 [1/`UNIT_WALL`], wall thickness relative to the demand.
+        modeling: uint8 [1/255], formation on quiescent surface relative to the most that load asks for; None: none.
     """
 
     weight: Array
     wall: Array
+    modeling: Array | None = None
 
 
 class Schedule(NamedTuple):
@@ -100,17 +106,25 @@ class Schedule(NamedTuple):
 
 
 class Demand(NamedTuple):
-    """What the cells ask of each step; arrays (steps,).
+    """What the cells ask of each step, and in each compartment where there are several.
 
     Attributes:
-        candidates: int32, number of thinning candidates.
-        depth: float32 [voxel], mean erosion depth.
-        wall: float32 [voxel], mean wall thickness.
+        candidates: (steps,) int32, number of thinning candidates.
+        depth: (steps, compartments) float32 [voxel], mean erosion depth.
+        wall: (steps, compartments) float32 [voxel], mean wall thickness.
+        share: (steps, compartments) int32 [1/256], births relative to the busiest compartment.
+        packets: (steps,) int32, candidates for formation on quiescent surface.
+        everywhere: (steps,) int32 [1/255], share of that formation which no place need ask for.
+        packet: (steps,) float32 [voxel], mean thickness that such a unit forms.
     """
 
     candidates: Array
     depth: Array
     wall: Array
+    share: Array
+    packets: Array
+    everywhere: Array
+    packet: Array
 
 
 @dataclass(frozen=True)
@@ -120,6 +134,7 @@ class Plan:
     Attributes:
         geometry: sizes of a cavity.
         candidates, births: most candidates and births of a step.
+        packet_candidates, packets: the same for units that form without resorption; 0 where there are none.
         carve_chunk, row_chunk, tile_chunk: cavities, rows and tiles of rows worked on at once (few on CPU, many on
             GPU).
     """
@@ -130,6 +145,8 @@ class Plan:
     carve_chunk: int = 1
     row_chunk: int = 4
     tile_chunk: int = 64
+    packet_candidates: int = 0
+    packets: int = 0
 
 
 def empty_table(rows: int, entries: int) -> BMUTable:
@@ -152,6 +169,7 @@ def empty_table(rows: int, entries: int) -> BMUTable:
         live=column(bool),
         salt=column(jnp.uint32),
         wall_share=column(jnp.float32),
+        kind=column(jnp.uint8),
         cell=jnp.full((rows, entries), -1, i32),
         delta=jnp.zeros((rows, entries), jnp.int16),
         profile=jnp.zeros((rows, entries), jnp.int16),
@@ -192,6 +210,16 @@ def compacted(table: BMUTable, count: Array) -> tuple[BMUTable, Array]:
         return jax.tree.map(one, table, blank)
 
     return chunks(count, size, move, table), live
+
+
+def clock(table: BMUTable, step: Array, schedule: Schedule) -> Array:
+    """Age of each row on the schedule [steps]: units that form without resorption begin with the refill."""
+    return step - table.born + jnp.where((table.kind & MODELING) != 0, schedule.refill_start - 1, 0)
+
+
+def of_compartment(asked: Array, kind: Array) -> Array:
+    """The demand (compartments,) as it holds for rows of that ``kind``."""
+    return asked[0] if asked.shape[0] == 1 else asked[(kind & COMPARTMENT).astype(jnp.int32)]
 
 
 def put_rows(column: Array, rows: Array, first: Array) -> Array:

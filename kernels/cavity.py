@@ -72,7 +72,7 @@ class Cavity(NamedTuple):
         profile: depth of the full profile in the voxel's column [1/256 voxel], int16.
         before: bone fraction when the BMU was born, uint8.
         floor: direction in which the voxel's floor lies, ``(dz + 1) << 4 | (dy + 1) << 2 | (dx + 1)``, uint8.
-        final_front: where the front stops [1/4096], int32 scalar.
+        final_front: where the front stops [1/4096], int32 scalar; below 0 where bone is formed on the surface.
         area: patch area [voxel faces], float32 scalar.
         dropped: voxels that did not fit into the list, int32 scalar; 0 unless `entries` is too small.
     """
@@ -234,6 +234,7 @@ def carve(
     growth: Array,
     salt: Array,
     geometry: Geometry,
+    modeling: bool = False,
 ) -> Cavity:
     """Work out the cavity of a BMU born at ``origin``.
 
@@ -246,6 +247,8 @@ def carve(
         growth: how far above the old surface the refill may rise [voxels].
         salt: uint32 of this BMU, for unbiased rounding.
         geometry: static sizes.
+        modeling: static; bone is formed on the patch, `depth` thick, and nothing is eroded: the front stops above the
+            surface, at a negative `Cavity.final_front`.
     """
     reach = geometry.reach
     bone = fraction >= BONE
@@ -277,10 +280,13 @@ def carve(
     profile = jnp.clip(profile, 0, 30 * SUB)
 
     beneath = w.flood(patch, below & ~owned & reached, reach + reach // 2 + 1, w.grown_by_faces)
-    deepest = (FRONT_LIMIT * profile) >> 12
+    deepest = jnp.zeros_like(profile) if modeling else (FRONT_LIMIT * profile) >> 12
     highest = jnp.round(growth * SUB).astype(jnp.int32)
     in_bone = beneath & (delta - SUB // 2 < deepest)
     in_marrow = ~below & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
+    if modeling:
+        # Marrow that hangs together with the patch, not that beyond a thin plate.
+        in_marrow &= w.flood(patch, patch | in_marrow, reach + reach // 2 + 1, w.grown_by_faces)
     member = (in_bone | in_marrow) & (profile > 0)
 
     member, delta, profile = w.kept(once, member, delta, profile)
@@ -299,9 +305,12 @@ def carve(
     mass = jnp.round(total * depth * FULL).astype(jnp.int32)
 
     def enough(front: Array) -> Array:
+        if modeling:
+            bone = bone_at(-front, listed_delta, listed_profile, before, dither)
+            return jnp.sum(jnp.where(valid, bone - before, 0)) >= mass
         return jnp.sum(jnp.where(valid, eroded(front, listed_delta, listed_profile, before, dither), 0)) >= mass
 
-    final_front = jnp.where(mass > 0, _bisect(enough, 0, FRONT_LIMIT), 0)
+    final_front = jnp.where(mass > 0, _bisect(enough, 0, FRONT_LIMIT), 0) * (-1 if modeling else 1)
     return Cavity(
         jnp.where(valid & (mass > 0), at, -1),
         listed_delta.astype(jnp.int16),

@@ -15,7 +15,20 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels import cavity as cav
-from microct.kernels.bmu_table import BMUTable, Fields, Plan, Schedule, chunks, places, put_rows, read, write
+from microct.kernels.bmu_table import (
+    MODELING,
+    BMUTable,
+    Fields,
+    Plan,
+    Schedule,
+    chunks,
+    clock,
+    of_compartment,
+    places,
+    put_rows,
+    read,
+    write,
+)
 from microct.kernels.window import Ranked
 
 Array = Any
@@ -77,7 +90,7 @@ def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
 
 def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int) -> BMUTable:
     """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion
-    depth; ``size`` rows at once.
+    depth; ``size`` rows at once. ``wall`` is (compartments,).
     """
     born = step - schedule.refill_start
     first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
@@ -91,7 +104,8 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
         dither = cav.dither_of(rows.cell, rows.salt[:, None])
         removed = jnp.where(used, cav.eroded(rows.final_front[:, None], delta, profile, before, dither), 0)
         total = jnp.sum(removed, axis=1).astype(jnp.float32)
-        kept = jnp.round(total * (1.0 - wall * rows.wall_share / jnp.maximum(rows.prescribed, 1e-6)))
+        own_wall = of_compartment(wall, rows.kind) * rows.wall_share
+        kept = jnp.round(total * (1.0 - own_wall / jnp.maximum(rows.prescribed, 1e-6)))
 
         def lost(front: Array) -> Array:
             bone = cav.bone_at(front[:, None], delta, profile, before, dither)
@@ -105,7 +119,8 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
 
         bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
         stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
-        stop = jnp.where(rows.born == born, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
+        due = (rows.born == born) & ((rows.kind & MODELING) == 0)
+        stop = jnp.where(due, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
         return put_rows(stops, stop, start)
 
     return table._replace(stop_front=chunks(end - first, size, some, table.stop_front))
@@ -145,7 +160,7 @@ def advance(
     """Move every live BMU's front to where it stands at the end of this step; BMUs that are done let go."""
     size = plan.tile_chunk
     rows, per_row = tiles.low.shape
-    age = step - table.born
+    age = clock(table, step, schedule)
     was, _ = _front(table, age - 1, schedule)
     front, refills = _front(table, age, schedule)
     shallow, deep = jnp.minimum(was, front)[:, None], jnp.maximum(was, front)[:, None]

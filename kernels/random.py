@@ -17,6 +17,8 @@ Array = Any
 
 #: Streams: what a number is drawn for. Values are part of the frozen stream; never renumber.
 POSITION, ACCEPTANCE, DEPTH, COUNT = 0, 1, 2, 3
+#: What is added to the first four for units that form bone without resorption (modeling).
+MODELING = 4
 STREAMS = 8
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -61,7 +63,14 @@ def below(word: Array, bound: Array, xp: Any = jnp) -> Array:
     return ((high * bound + ((low * bound) >> u32(16))) >> u32(16)).astype(xp.int32)
 
 
-def poisson(seed: int, step: int, mean: float) -> int:
+def below_wide(word: Array, bound: int) -> Array:
+    """Uniform integers in [0, 65536 * bound), int32, for a bound of at most 256: the high bits of word * bound."""
+    u32 = jnp.uint32
+    high, low = word >> u32(16), word & u32(0xFFFF)
+    return (high * u32(bound) + ((low * u32(bound)) >> u32(16))).astype(jnp.int32)
+
+
+def poisson(seed: int, step: int, mean: float, stream: int = COUNT) -> int:
     """One Poisson number for (seed, step) on the host, by inversion in float64; exact for means up to 1e6.
 
     A large mean is cut into parts of at most 500, whose counts add up to the same law.
@@ -69,7 +78,7 @@ def poisson(seed: int, step: int, mean: float) -> int:
     if not mean >= 0.0:
         raise ValueError(f"a Poisson mean must be >= 0, got {mean}")
     parts = max(1, int(np.ceil(mean / 500.0)))
-    high, low = words(np.uint32(seed), np.uint32(step), COUNT, np.arange(parts), np)
+    high, low = words(np.uint32(seed), np.uint32(step), stream, np.arange(parts), np)
     uniform = (high.astype(np.float64) * 2.0**32 + low.astype(np.float64) + 0.5) * 2.0**-64
     part_mean = mean / parts
     count = 0

@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from microct.kernels.births import Births, bear
+from microct.kernels.births import Births, World, bear
 from microct.kernels.bmu_table import BMUTable, Demand, Fields, Local, Plan, Schedule
 from microct.kernels.fronts import advance, set_refill_ends, tiles_of, with_new_rows
 
@@ -32,6 +32,7 @@ def block(
     shares: Array,
     area: Array,
     local: Local | None = None,
+    place: Array | None = None,
     *,
     plan: Plan,
 ) -> tuple[Fields, BMUTable, Array, Array, Births]:
@@ -45,6 +46,7 @@ def block(
         shares: (n,) int32 [1/4096], equally likely ratios of a BMU's depth to the mean.
         area: footprint [voxel faces].
         local: what places ask for beyond the demand; None asks for nothing.
+        place: (nz, ny, nx) uint8, compartment of each voxel; None where the demand has one alone.
         plan: static sizes.
 
     Returns:
@@ -54,18 +56,24 @@ def block(
 
     def go_on(carry: Any) -> Array:
         _, _, _, count, done, _ = carry
-        return (done < steps) & (count + plan.births <= capacity)
+        return (done < steps) & (count + plan.births + plan.packets <= capacity)
 
     def one_step(carry: Any) -> Any:
         fields, table, tiles, count, done, births = carry
         step = first + done
-        table = set_refill_ends(table, step, schedule, demand.wall[done], plan.row_chunk)
+        now = jax.tree.map(lambda asked: asked[done], demand)
+        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk)
         fields, table, tiles = advance(fields, table, tiles, step, schedule, plan)
-        fields, table, new = bear(
-            fields, table, count, step, demand.candidates[done], demand.depth[done], seed, shares, area, local, plan
-        )
+        world = World(now, step, seed, shares, area, local, place)
+        fields, table, new = bear(fields, table, count, world, plan)
         tiles = with_new_rows(tiles, table, count, plan.births)
-        return fields, table, tiles, count + new.born, done + 1, jax.tree.map(jnp.add, births, new)
+        count, births = count + new.born, jax.tree.map(jnp.add, births, new)
+        if plan.packets:
+            fields, table, new = bear(fields, table, count, world, plan, modeling=True)
+            tiles = with_new_rows(tiles, table, count, plan.packets)
+            count = count + new.born
+            births = births._replace(packets=births.packets + new.born, dropped=births.dropped + new.dropped)
+        return fields, table, tiles, count, done + 1, births
 
     none = Births(*(jnp.int32(0) for _ in Births._fields))
     start = (fields, table, tiles_of(table, count, plan), count, jnp.int32(0), none)

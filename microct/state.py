@@ -19,6 +19,8 @@ class Ledger(NamedTuple):
         initial, resorbed, formed, islands: [1/255 voxel].
         births: BMUs born; ``wanted``: births that the Poisson process asked for; ``void``: births that found no bone
             to take; ``dropped``: voxels of cavities that did not fit into the lists, 0 unless these are too small.
+        modeled: of ``formed``, what was formed without resorption before it [1/255 voxel]; ``packets``: units that did.
+        endocortical, intracortical, periosteal: of ``births``, those in these compartments.
     """
 
     initial: int
@@ -29,6 +31,11 @@ class Ledger(NamedTuple):
     wanted: int = 0
     void: int = 0
     dropped: int = 0
+    modeled: int = 0
+    packets: int = 0
+    endocortical: int = 0
+    intracortical: int = 0
+    periosteal: int = 0
 
     @property
     def mass(self) -> int:

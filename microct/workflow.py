@@ -27,6 +27,7 @@ ProgressCall = Callable[["Progress"], None]
 
 _COLUMNS = "bmus."
 _FELT = "felt."
+_PLACE = "place"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,16 @@ def prepare(study: Study, base: Path | None = None) -> Volume:
     return volume if scan.resample_um is None else resample(volume, scan.resample_um)
 
 
+def _cortex_of(study: Study, base: Path | None) -> np.ndarray | None:
+    """The mask of the cortex that a study names."""
+    name = study.compartments.mask
+    if name is None:
+        return None
+    from microct.io.reader import read
+
+    return read(Path(name) if base is None else base / name, study.scan.voxel_size_um).values != 0
+
+
 def simulate(
     volume: Volume | None, study: Study, out: str | Path, progress: ProgressCall | None = None, base: Path | None = None
 ) -> RunResult:
@@ -126,7 +137,7 @@ def simulate(
     bone = prepare(study, base) if volume is None else volume
     if bone.values.dtype == np.bool_:
         bone = bone.with_values(bone.values.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255")
-    model = build(bone, study)
+    model = build(bone, study, _cortex_of(study, base))
     folder = RunFolder.create(out, study.to_toml(), bone)
     with folder.lock():
         state = first_state(model, bone)
@@ -151,10 +162,10 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
     study = Study.from_toml(folder.study_text)
     with folder.lock():
         bone = folder.initial
-        model = build(bone, study)
         found = folder.latest_checkpoint()
         if found is None:
             raise InputError(f"{folder.path}: no usable checkpoint; run the study again into another folder")
+        model = build(bone, study, place=found.arrays.get(_PLACE))
         state, previous = _restored(found.arrays, found.meta, model)
         folder.rewind(state.step)
         _go(folder, state, model, study, bone, progress, previous)
@@ -240,11 +251,13 @@ class _Keeper:
         """Write a checkpoint."""
         state = moment.state
         arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
+        if moment.model.place is not None:
+            arrays[_PLACE] = np.asarray(moment.model.place)
         for name, column in state.bmus._asdict().items():
             arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
         felt = state.felt
         if felt is not None:
-            arrays |= {_FELT + "weight": np.asarray(felt.local.weight), _FELT + "wall": np.asarray(felt.local.wall)}
+            arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
             arrays[_FELT + "set_point"] = felt.set_point
         meta = {
             "time_yr": moment.time_yr,
@@ -274,7 +287,7 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
     felt = None
     if meta.get("felt") is not None:
-        local = Local(jnp.asarray(arrays[_FELT + "weight"]), jnp.asarray(arrays[_FELT + "wall"]))
+        local = Local(*(jnp.asarray(arrays[_FELT + name]) for name in Local._fields))
         force_n, share = (tuple(map(float, meta["felt"][name])) for name in ("force_n", "share"))
         felt = Felt(local, arrays[_FELT + "set_point"], float(meta["felt"]["scale"]), force_n, share)  # type: ignore[arg-type]
     state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt)

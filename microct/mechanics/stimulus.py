@@ -37,12 +37,16 @@ class Response:
 
     def __call__(self, stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(weight of births [1/64], wall thickness [1/128]), uint8, for a stimulus relative to the set point."""
-        low, high = 1.0 - self.lazy_zone, 1.0 + self.lazy_zone
-        disuse = np.clip((low - stimulus) / low, 0.0, 1.0)
-        overload = np.clip((stimulus - high) / (self.saturation - high), 0.0, 1.0)
+        low = 1.0 - self.lazy_zone
+        disuse, overload = np.clip((low - stimulus) / low, 0.0, 1.0), self.overload(stimulus)
         weight = np.round(UNIT_WEIGHT * (1.0 + self.births_gain * disuse))
         wall = np.round(UNIT_WALL * (1.0 - self.wall_loss * disuse + self.wall_gain * overload))
         return np.clip(weight, 0, 255).astype(np.uint8), np.clip(wall, 0, 255).astype(np.uint8)
+
+    def overload(self, stimulus: np.ndarray) -> np.ndarray:
+        """Stimulus beyond the lazy zone, 1 at saturation."""
+        high = 1.0 + self.lazy_zone
+        return np.clip((stimulus - high) / (self.saturation - high), 0.0, 1.0)
 
 
 def felt(energy_density: np.ndarray, bone: np.ndarray, sensing_voxels: float) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,6 +14,7 @@ from microct.kernels import activation
 from microct.kernels.bmu_table import Fields, Plan, Schedule, empty_table
 from microct.kernels.cavity import BONE
 from microct.remodeling import bmu as bmus
+from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
 from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
 from microct.simulation.config import Study
@@ -46,6 +48,9 @@ class Model:
         rows: capacity of the table of BMUs.
         seed: of the random numbers.
         spacing_mm: voxel edges (z, y, x) [mm].
+        packet_um: thickness that a site forms without resorption before it [um].
+        overload_um_per_yr: bone formed so where load is most; 0 where load is not felt.
+        place: (nz, ny, nx) uint8 on the device, compartment of each voxel; None where all is trabecular.
     """
 
     calendar: Calendar
@@ -58,6 +63,9 @@ class Model:
     rows: int
     seed: int
     spacing_mm: tuple[float, float, float]
+    packet_um: float = 30.0
+    overload_um_per_yr: float = 0.0
+    place: Any = None
 
     @property
     def footprint_faces(self) -> float:
@@ -65,9 +73,16 @@ class Model:
         return bmus.footprint_faces(self.bmu, self.voxel_um)
 
     def births_per_face(self, step: int) -> float:
-        """Mean number of births of a step on each voxel face of bone surface."""
+        """Mean number of births of a step on each voxel face of bone surface, that of the busiest compartment."""
         rate = float(self.demand.activation_frequency_per_yr[step])
+        rate = max(rate, *(float(one[0][step]) for one in self.demand.cortical)) if self.demand.cortical else rate
         return rate * self.calendar.step_days / DAYS_PER_YEAR / self.footprint_faces
+
+    def packets_per_face(self, step: int) -> tuple[float, float]:
+        """Mean number of sites of a step that form without resorption, on each voxel face: (everywhere, at most)."""
+        scale = self.calendar.step_days / DAYS_PER_YEAR / self.footprint_faces / self.packet_um
+        everywhere = float(self.demand.modeling_um_per_yr[step])
+        return everywhere * scale, (everywhere + self.overload_um_per_yr) * scale
 
 
 def check(volume: Volume) -> None:
@@ -93,15 +108,22 @@ def check(volume: Volume) -> None:
     volume.voxel_size_um  # noqa: B018 - refuses voxels that are not cubes
 
 
-def build(volume: Volume, study: Study) -> Model:
+def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place: np.ndarray | None = None) -> Model:
     """Work out the static model of a study on a bone.
 
+    Args:
+        volume: bone fraction. study: what is asked for.
+        cortex: (nz, ny, nx) bool, where the study gives a mask of the cortex.
+        place: (nz, ny, nx) uint8, the compartments as a checkpoint has them; they are not looked for again.
+
     Raises:
-        InputError: no bone, nothing but bone, too few voxels, voxels not cubic, too coarse or too fine.
+        InputError: no bone, nothing but bone, too few voxels, voxels not cubic, too coarse or too fine; a mask of
+            another shape, or none where the study names one.
     """
     check(volume)
     calendar = Calendar.of(study)
-    asked = demands.of_study(study, calendar)
+    place = _compartments(volume, study, cortex) if place is None else place
+    asked = demands.of_study(study, calendar, place is not None)
     settings = study.remodeling
     unit = bmus.BMU(
         settings.footprint_radius_um,
@@ -111,7 +133,8 @@ def build(volume: Volume, study: Study) -> Model:
         settings.erosion_depth_cv,
     )
     voxel_um = volume.voxel_size_um
-    deepest = float(max(asked.erosion_depth_um.max(initial=1.0), 1.0))
+    models = study.load.felt or bool(asked.modeling_um_per_yr.any())
+    deepest = float(max(asked.depths.max(initial=1.0), 1.0, study.modeling.packet_um if models else 1.0))
     geometry = bmus.geometry(unit, voxel_um, deepest, volume.shape)
     model = Model(
         calendar=calendar,
@@ -124,8 +147,26 @@ def build(volume: Volume, study: Study) -> Model:
         rows=1,
         seed=settings.seed,
         spacing_mm=volume.spacing_mm,
+        packet_um=study.modeling.packet_um,
+        overload_um_per_yr=study.modeling.load_um_per_year if study.load.felt else 0.0,
+        place=None if place is None else jnp.asarray(place),
     )
     return _sized(model, volume, study.load.felt)
+
+
+def _compartments(volume: Volume, study: Study, cortex: np.ndarray | None) -> np.ndarray | None:
+    """Labels of the compartments; None where all is trabecular."""
+    settings = study.compartments
+    if settings.mask is not None and cortex is None:
+        raise InputError(f"compartments.mask = {settings.mask}: expected the mask with the bone; hand it to build")
+    if not settings.wanted:
+        return None
+    found = cortex
+    if found is None:
+        found = places.cortex(
+            volume.values, volume.voxel_size_um, settings.thickest_trabecula_um, settings.widest_pore_um
+        )
+    return places.labels(volume.values, found, settings.inner_um, volume.voxel_size_um)
 
 
 def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
@@ -134,8 +175,8 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     Args:
         weighted: whether places may ask for more births than the demand.
     """
-    busiest = int(np.argmax(model.demand.activation_frequency_per_yr)) if model.calendar.total_steps else -1
-    per_face = model.births_per_face(busiest) if busiest >= 0 else 0.0
+    steps = range(model.calendar.total_steps)
+    per_face = max((model.births_per_face(step) for step in steps), default=0.0)
     area = max(activation.surface(volume.values), 1.0)
     births = per_face * area * (_SPARE_FELT if weighted else _SPARE)
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
@@ -149,8 +190,15 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
     candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
+    most = max((model.packets_per_face(step)[1] for step in steps), default=0.0)
+    packets = most * area * _SPARE
+    packets_most = _bucket(packets + 8.0 * math.sqrt(packets) + 8.0) if most else 0
+    mean = activation.candidates_for(most, volume.values.size) * activation.WEIGHT_LIMIT / 255.0
+    spares = (packets + 24.0) * activation.candidates_for(1.0 / area, volume.values.size)
+    packet_candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares) if most else 0
     # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
-    rows = math.ceil((births * (lifetime + BLOCK_STEPS / 2) + births_most + 32) / 32) * 32
+    rows = births * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
+    rows = math.ceil((rows + 32) / 32) * 32
     on_cpu = jax.default_backend() == "cpu"
     plan = Plan(
         model.plan.geometry,
@@ -159,6 +207,8 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
         carve_chunk=1 if on_cpu else min(256, births_most),
         row_chunk=min(4 if on_cpu else 256, rows),
         tile_chunk=64 if on_cpu else 8192,
+        packet_candidates=packet_candidates,
+        packets=packets_most,
     )
     return Model(**{**model.__dict__, "plan": plan, "rows": rows})
 

@@ -1,6 +1,6 @@
 """The study: what the user wrote, typed, checked and written back without loss.
 
-A study is a TOML file of six sections, and one table for each drug. Every setting carries its unit, allowed range,
+A study is a TOML file of eight sections, and one table for each drug. Every setting carries its unit, allowed range,
 usual range, meaning and source; docs/study-file.md is made from them. Imports nothing but the standard library.
 """
 
@@ -13,15 +13,15 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from microct.simulation.bone_settings import Compartments, Modeling
 from microct.simulation.drug_settings import Drug, drugs_of
 from microct.simulation.load_settings import Load
+from microct.simulation.scan_settings import Scan
 from microct.simulation.settings import (
     UNVERIFIED,
     Rule,
     Section,
-    as_number,
     as_text,
-    as_whole,
     choice,
     did_you_mean,
     flag,
@@ -29,7 +29,6 @@ from microct.simulation.settings import (
     plain,
     rule_of,
     setting,
-    shown,
     text,
     toml_value,
     whole,
@@ -42,69 +41,11 @@ LARGEST_STUDY_FILE = 1_000_000
 SWAN = "Sowers et al. 2008 (SWAN)"
 
 
-def _as_crop(value: object) -> tuple[tuple[int, int], ...]:
-    """Three (start, stop) pairs of voxels along z, y, x."""
-    pairs = [tuple(pair) for pair in value] if isinstance(value, list | tuple) else []  # type: ignore[arg-type]
-    if len(pairs) != 3 or any(len(pair) != 2 for pair in pairs):
-        raise ValueError("for instance [[0, 200], [50, 250], [50, 250]]")
-    whole_pairs = tuple((as_whole(start), as_whole(stop)) for start, stop in pairs)
-    if any(not 0 <= start < stop for start, stop in whole_pairs):
-        raise ValueError("each start must be 0 or more and below its stop")
-    return whole_pairs
-
-
-def _as_threshold(value: object) -> str | float:
-    """The word "otsu", or a grey value."""
-    if value == "otsu":
-        return "otsu"
-    return as_number(value)
-
-
 def _as_names(value: object) -> tuple[str, ...]:
     """A list of words, kept as a tuple."""
     if not isinstance(value, list | tuple):
         raise ValueError('write a list, for instance ["th17", "osteocyte"]')
     return tuple(as_text(item) for item in value)
-
-
-@dataclass(frozen=True)
-class Scan(Section):
-    """Which bone, and how it becomes voxels of bone and marrow."""
-
-    section: ClassVar[str] = "scan"
-
-    file: str | None = text(None, "scan to read, relative to the study file; give this or sample, not both")
-    sample: str | None = text(None, "name of an embedded sample; give this or file, not both")
-    voxel_size_um: float | None = number(
-        None, "edge of a voxel; needed where the file does not say it, and then overrides it",
-        unit="um", low=0.1, high=10000, usual="5 to 100",
-    )  # fmt: skip
-    crop: tuple[tuple[int, int], ...] | None = setting(
-        None,
-        Rule("three pairs [start, stop] of voxels along z, y, x", _as_crop, "part of the scan to keep", optional=True),
-    )
-    sigma_voxels: float = number(
-        0.0, "Gaussian filter before the threshold", unit="voxels", low=0, high=10, usual="0 to 1.5",
-        source="Bouxsein et al. 2010",
-    )  # fmt: skip
-    threshold: str | float = setting(
-        "otsu",
-        Rule(
-            'number or "otsu"', _as_threshold, "grey value from which a voxel is bone, in the units of the file",
-            source="Otsu 1979",
-        ),
-    )  # fmt: skip
-    resample_um: float | None = number(
-        None, "voxel size to work at; left out, that of the scan", unit="um", low=0.1, high=1000, usual="10 to 50"
-    )
-    keep_largest: bool = flag(True, "keep only the largest connected piece of bone")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.file is not None and self.sample is not None:
-            raise StudyError(
-                f"scan.file = {shown(self.file)} and scan.sample = {shown(self.sample)}: expected one of the two"
-            )
 
 
 @dataclass(frozen=True)
@@ -224,7 +165,7 @@ class Study:
     """A study: which bone, how long, whose, how its BMUs live, and what is measured.
 
     Attributes:
-        scan, time, patient, remodeling, load, report: the six sections of the file.
+        scan, time, patient, remodeling, modeling, compartments, load, report: the sections of the file.
         drug: the drugs that are given, one table [[drug]] each.
 
     Raises:
@@ -246,6 +187,8 @@ class Study:
     time: Time = field(default_factory=Time)
     patient: Patient = field(default_factory=Patient)
     remodeling: Remodeling = field(default_factory=Remodeling)
+    modeling: Modeling = field(default_factory=Modeling)
+    compartments: Compartments = field(default_factory=Compartments)
     load: Load = field(default_factory=Load)
     report: Report = field(default_factory=Report)
     drug: tuple[Drug, ...] = ()
@@ -289,6 +232,8 @@ class Study:
             raise StudyError(message if message.startswith(str(path)) else f"{path}: {message}") from None
         if study.scan.file is not None:
             study = study.with_values(scan={"file": os.path.join(path.parent, study.scan.file)})
+        if study.compartments.mask is not None:
+            study = study.with_values(compartments={"mask": os.path.join(path.parent, study.compartments.mask)})
         return study
 
     @classmethod
@@ -371,7 +316,8 @@ def _sections() -> dict[str, type[Section]]:
 
 def _single_sections() -> dict[str, type[Section]]:
     """Those that a study has once."""
-    return {kind.section: kind for kind in (Scan, Time, Patient, Remodeling, Load, Report)}
+    kinds = (Scan, Time, Patient, Remodeling, Modeling, Compartments, Load, Report)
+    return {kind.section: kind for kind in kinds}
 
 
 def _first_line(section: type[Section]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +23,9 @@ class Demand:
         activation_frequency_per_yr: births of BMUs at a site of surface and year.
         erosion_depth_um, wall_thickness_um: means over BMUs.
         signals: by symbol, the same length; during the burn-in those of year 0's healthy bone.
-        modeling_um_per_yr: bone formed on quiescent surface, 0 without a drug; the voxels do not use it yet.
+        modeling_um_per_yr: bone formed on quiescent surface wherever it is; 0 without a drug.
+        cortical: the same for endocortical, intracortical and periosteal surface, where there is a cortex; each
+            (activation frequency, erosion depth, wall thickness).
     """
 
     activation_frequency_per_yr: np.ndarray
@@ -30,9 +33,25 @@ class Demand:
     wall_thickness_um: np.ndarray
     signals: dict[str, np.ndarray]
     modeling_um_per_yr: np.ndarray
+    cortical: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = field(default=())
+
+    @property
+    def births(self) -> np.ndarray:
+        """Activation frequency by compartment, (compartments, steps) [1/yr]."""
+        return np.stack([self.activation_frequency_per_yr, *(one[0] for one in self.cortical)])
+
+    @property
+    def depths(self) -> np.ndarray:
+        """Erosion depth by compartment, (compartments, steps) [um]."""
+        return np.stack([self.erosion_depth_um, *(one[1] for one in self.cortical)])
+
+    @property
+    def walls(self) -> np.ndarray:
+        """Wall thickness by compartment, (compartments, steps) [um]."""
+        return np.stack([self.wall_thickness_um, *(one[2] for one in self.cortical)])
 
 
-def of_study(study: Study, calendar: Calendar) -> Demand:
+def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Demand:
     """Healthy demand during the burn-in, then that of the patient's cells; values that the study gives go before
     both.
     """
@@ -46,7 +65,7 @@ def of_study(study: Study, calendar: Calendar) -> Demand:
         return series if given is None else np.full(total, float(given))
 
     settings = study.remodeling
-    return Demand(
+    trabecular = (
         joined(
             healthy.activation_frequency_per_yr,
             cells.activation_frequency_per_yr,
@@ -54,8 +73,43 @@ def of_study(study: Study, calendar: Calendar) -> Demand:
         ),
         joined(healthy.erosion_depth_um, cells.erosion_depth_um, settings.erosion_depth_um),
         joined(healthy.wall_thickness_um, cells.wall_thickness_um, settings.wall_thickness_um),
+    )
+    modeled = joined(0.0, cells.modeling_um_per_yr)
+    return Demand(
+        *trabecular,
         {symbol: joined(np.nan, series) for symbol, series in cells.signals.items()},
-        joined(0.0, cells.modeling_um_per_yr),
+        modeled if study.modeling.drug else np.zeros_like(modeled),
+        _of_cortex(study, middles, joined, trabecular) if with_cortex else (),
+    )
+
+
+def _of_cortex(
+    study: Study, middles: np.ndarray, joined: Callable[..., np.ndarray], trabecular: tuple[np.ndarray, ...]
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]:
+    """Endocortical surface follows the cells of the marrow that it faces; canals and periosteum those of the cortex,
+    which have no B cells. All start from healthy trabecular values, times the compartment's own factor.
+    """
+    cells = course(
+        patient_of(study), middles, knock_out=study.patient.knock_out, compartment="cortical",
+        treatments=treatments_of(study),
+    )  # fmt: skip
+    healthy, usual, given = healthy_demand(compartment="cortical"), healthy_demand(), study.remodeling
+    frequency = cells.activation_frequency_per_yr / healthy.activation_frequency_per_yr
+    depth, wall = (
+        cells.erosion_depth_um / healthy.erosion_depth_um,
+        cells.wall_thickness_um / healthy.wall_thickness_um,
+    )
+    compact = (
+        joined(1.0, frequency) * usual.activation_frequency_per_yr
+        if given.activation_frequency_per_year is None
+        else trabecular[0],
+        joined(1.0, depth) * usual.erosion_depth_um if given.erosion_depth_um is None else trabecular[1],
+        joined(1.0, wall) * usual.wall_thickness_um if given.wall_thickness_um is None else trabecular[2],
+    )
+    sources = (trabecular, compact, compact)
+    return tuple(
+        (births * source[0], depth * source[1], depth * source[2])
+        for (births, depth), source in zip(study.compartments.relative, sources, strict=True)
     )
 
 

@@ -93,7 +93,8 @@ class Loading:
         usual = known.set_point.astype(np.float32)
         stimulus = (self.settings.activity_at(year) ** 2 * now / known.scale + _UNFELT) / (usual + _UNFELT)
         weight, wall = self._response(stimulus)
-        answer = known._replace(local=Local(jnp.asarray(weight), jnp.asarray(wall)))
+        modeling = np.round(255.0 * self._response.overload(stimulus)).astype(np.uint8)
+        answer = known._replace(local=Local(jnp.asarray(weight), jnp.asarray(wall), jnp.asarray(modeling)))
         return dataclasses.replace(state, felt=answer)
 
     def strength(self, bone: Volume, axis: str | None = None) -> Strength:
@@ -122,7 +123,7 @@ class Loading:
         scale = float(here[inside].mean())
         # Places far from all bone of the scan take the mean as theirs.
         set_point = np.where(inside | (here > 0.0), here / scale, 1.0).astype(np.float16)
-        nothing = Local(jnp.zeros(bone.shape, jnp.uint8), jnp.zeros(bone.shape, jnp.uint8))
+        nothing = Local(*(jnp.zeros(bone.shape, jnp.uint8) for _ in Local._fields))
         return Felt(nothing, set_point, scale, tuple(map(float, force)), tuple(map(float, share)))  # type: ignore[arg-type]
 
     @property

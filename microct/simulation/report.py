@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from microct.kernels import activation
+from microct.kernels.bmu_table import MODELING
 from microct.morphometry.report import measure
+from microct.remodeling import compartments as places
 from microct.simulation.build import Model
 from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.config import Study
@@ -14,6 +17,9 @@ from microct.status import InputError
 from microct.table import Row
 from microct.tissue import bmdd, histomorphometry
 from microct.volume import Volume
+
+#: Prefixes of rows: trabecular, endocortical, intracortical, periosteal.
+COMPARTMENT_TAGS = ("Tb", "Ec", "Ic", "Ps")
 
 
 def rows(state: State, model: Model, study: Study, bone: Volume, previous: State | None, sample: str) -> list[Row]:
@@ -29,7 +35,7 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
     report = study.report
     structure = measure(bone, None, report.convention, "half", thickness=report.thickness, time_yr=year, sample=sample)
     measured = _ledger(state, model) | _dynamics(state, model, previous) | _biopsy(state, model, previous)
-    measured |= _mineral(state, model) | _signals(state, model)
+    measured |= _mineral(state, model) | _signals(state, model) | _compartments(state, model, previous)
     return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
 
 
@@ -50,6 +56,7 @@ def _ledger(state: State, model: Model) -> dict[str, float]:
     return {
         "Rs.V": ledger.resorbed * unit_mm3,
         "Fm.V": ledger.formed * unit_mm3,
+        "Md.V": ledger.modeled * unit_mm3,
         "Is.V.lost": ledger.islands * unit_mm3,
         "Ledger": float(actual - ledger.mass),
         "N.Vx.dropped": float(ledger.dropped),
@@ -63,9 +70,11 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
     bone = float(np.asarray(state.fields.fraction).sum(dtype=np.int64))
     live = np.asarray(state.bmus.live)
     age = state.step - np.asarray(state.bmus.born)
-    refilling = live & (age >= int(model.schedule.refill_start))
+    models = live & ((np.asarray(state.bmus.kind) & MODELING) != 0)
+    refilling = live & ((age >= int(model.schedule.refill_start)) | models)
     area = np.asarray(state.bmus.area, dtype=np.float64)
-    open_mass = float((np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64))[live].sum())
+    taken = np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64)
+    open_mass = float(taken[live & ~models].sum())
     surface = max(state.surface, 1e-9)
     measured = {
         "Ac.f": float(demand.activation_frequency_per_yr[step]),
@@ -78,6 +87,8 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         "Rm.Sp": 100.0 * open_mass / bone if bone else float("nan"),
         "ES/BS": 100.0 * float(area[live & ~refilling].sum()) / surface,
         "OS/BS": 100.0 * float(area[refilling].sum()) / surface,
+        "Md.S/BS": 100.0 * float(area[models].sum()) / surface,
+        "N.Md": float(state.ledger.packets),
         "T.Age": _mean_tissue_age(state, calendar.step_days),
     }
     if previous is not None and state.step > previous.step:
@@ -85,6 +96,29 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         middle = 0.5 * (previous.ledger.mass + state.ledger.mass)
         measured["Rs.R"] = 100.0 * (state.ledger.resorbed - previous.ledger.resorbed) / years / max(middle, 1.0)
     return measured
+
+
+def _compartments(state: State, model: Model, previous: State | None) -> dict[str, float]:
+    """Bone, surface and births of each compartment, where there is a cortex."""
+    if model.place is None:
+        return {}
+    fraction, place = np.asarray(state.fields.fraction), np.asarray(model.place)
+    volume = np.bincount(place.ravel(), weights=fraction.ravel(), minlength=4) / 255.0
+    surface = activation.surfaces(fraction, place)
+    cube = float(np.prod(model.spacing_mm))
+    found = {"Ct.Po.now": places.porosity(fraction, place)}
+    born = [0.0] * 4
+    if previous is not None and state.step > previous.step:
+        years = (state.step - previous.step) * model.calendar.step_days / DAYS_PER_YEAR
+        now, then = state.ledger, previous.ledger
+        apart = [getattr(now, name) - getattr(then, name) for name in places.NAMES[1:]]
+        born = [(now.births - then.births - sum(apart)) / years, *(count / years for count in apart)]
+    for number, tag in enumerate(COMPARTMENT_TAGS):
+        found[f"{tag}.BV"] = volume[number] * cube
+        found[f"{tag}.BS"] = surface[number] * cube ** (2.0 / 3.0)
+        if previous is not None and surface[number] > 0.0:
+            found[f"{tag}.Ac.f"] = born[number] * model.footprint_faces / surface[number]
+    return found
 
 
 def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, float]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation, random
-from microct.kernels.bmu_table import BMUTable, Demand, compacted, enlarged
+from microct.kernels.bmu_table import COMPARTMENT, MODELING, BMUTable, Demand, compacted, enlarged
 from microct.kernels.turnover import block
 from microct.remodeling import islands
 from microct.simulation.build import BLOCK_STEPS, Model
@@ -29,6 +29,9 @@ def _block(state: State, model: Model, until: int) -> State:
     """At most `BLOCK_STEPS` steps on the device, in one crossing."""
     steps = until - state.step
     before = _totals(state.bmus)
+    local = None if state.felt is None else state.felt.local
+    if not model.overload_um_per_yr and local is not None:
+        local = local._replace(modeling=None)
     fields, table, count, done, births = block(
         state.fields,
         state.bmus,
@@ -40,19 +43,27 @@ def _block(state: State, model: Model, until: int) -> State:
         jnp.uint32(model.seed),
         jnp.asarray(model.shares),
         jnp.float32(model.footprint_faces),
-        state.felt and state.felt.local,
+        local,
+        model.place,
         plan=model.plan,
     )
-    resorbed, formed = (now - then for now, then in zip(_totals(table), before, strict=True))
-    born = np.arange(table.live.shape[0])
-    born = (born >= state.count) & (born < int(count))
+    resorbed, formed, modeled = (now - then for now, then in zip(_totals(table), before, strict=True))
+    born = slice(state.count, int(count))
+    kind = np.asarray(table.kind)[born]
+    remodels = (kind & MODELING) == 0
+    where = np.bincount(kind[remodels] & COMPARTMENT, minlength=COMPARTMENT + 1)
     ledger = state.ledger._replace(
         resorbed=state.ledger.resorbed + resorbed,
         formed=state.ledger.formed + formed,
         births=state.ledger.births + int(births.born),
         wanted=state.ledger.wanted + int(births.wanted),
         dropped=state.ledger.dropped + int(births.dropped),
-        void=state.ledger.void + int((born & (np.asarray(table.final_front) == 0)).sum()),
+        void=state.ledger.void + int((remodels & (np.asarray(table.final_front)[born] == 0)).sum()),
+        modeled=state.ledger.modeled + modeled,
+        packets=state.ledger.packets + int(births.packets),
+        endocortical=state.ledger.endocortical + int(where[1]),
+        intracortical=state.ledger.intracortical + int(where[2]),
+        periosteal=state.ledger.periosteal + int(where[3]),
     )
     table, live = compacted(table, count)
     if not int(done):
@@ -60,23 +71,44 @@ def _block(state: State, model: Model, until: int) -> State:
     return State(fields, table, int(live), state.step + int(done), ledger, state.surface, state.felt)
 
 
-def _totals(table: BMUTable) -> tuple[int, int]:
-    """(resorbed, formed) of all rows, exact [1/255 voxel]."""
-    return int(np.asarray(table.resorbed).sum(dtype=np.int64)), int(np.asarray(table.formed).sum(dtype=np.int64))
+def _totals(table: BMUTable) -> tuple[int, int, int]:
+    """(resorbed, formed, formed without resorption) of all rows, exact [1/255 voxel]."""
+    formed = np.asarray(table.formed)
+    modeled = formed[(np.asarray(table.kind) & MODELING) != 0]
+    sums = (int(column.sum(dtype=np.int64)) for column in (np.asarray(table.resorbed), formed, modeled))
+    return tuple(sums)  # type: ignore[return-value]
 
 
 def _demand(state: State, model: Model, steps: int) -> Demand:
     """The demand of the next steps in kernel units; candidates are drawn here, in float64 on the host."""
     voxels = state.fields.fraction.size
-    padded = np.zeros((3, BLOCK_STEPS))
+    wanted, depth, wall = model.demand.births, model.demand.depths, model.demand.walls
+    kinds = len(wanted)
+    counts = np.zeros((3, BLOCK_STEPS), np.int32)
+    asked = np.zeros((3, BLOCK_STEPS, kinds))
     for k in range(steps):
         step = state.step + k
         mean = activation.candidates_for(model.births_per_face(step), voxels, state.felt is not None)
-        padded[0, k] = random.poisson(model.seed, step, mean)
-        padded[1, k] = model.demand.erosion_depth_um[step] / model.voxel_um
-        padded[2, k] = model.demand.wall_thickness_um[step] / model.voxel_um
+        counts[0, k] = random.poisson(model.seed, step, mean)
+        asked[0, k] = depth[:, step] / model.voxel_um
+        asked[1, k] = wall[:, step] / model.voxel_um
+        asked[2, k] = np.round(256.0 * wanted[:, step] / max(wanted[:, step].max(), 1e-30))
+        if model.plan.packets:
+            everywhere, at_most = model.packets_per_face(step)
+            mean = activation.candidates_for(at_most, voxels)
+            if state.felt is not None and model.overload_um_per_yr:
+                mean *= activation.WEIGHT_LIMIT / 255.0
+            counts[1, k] = random.poisson(model.seed, step, mean, random.MODELING + random.COUNT)
+            counts[2, k] = round(255.0 * everywhere / at_most) if at_most else 0
+    f32 = jnp.float32
     return Demand(
-        jnp.asarray(padded[0], jnp.int32), jnp.asarray(padded[1], jnp.float32), jnp.asarray(padded[2], jnp.float32)
+        candidates=jnp.asarray(counts[0]),
+        depth=jnp.asarray(asked[0], f32),
+        wall=jnp.asarray(asked[1], f32),
+        share=jnp.asarray(asked[2], jnp.int32),
+        packets=jnp.asarray(counts[1]),
+        everywhere=jnp.asarray(counts[2]),
+        packet=jnp.full(BLOCK_STEPS, model.packet_um / model.voxel_um, f32),
     )
 
 

@@ -1,7 +1,8 @@
 """The BMUs at work, read as a bone biopsy is read: extents of surface, rates of apposition and formation, thicknesses.
 
 Extents come from the sites that are open at one time, rates from the mass ledger between two times. In steady state
-BFR/BS = Ac.f W.Th = MAR MS/BS (Dempster et al. 2013), each side found on its own way.
+BFR/BS = Ac.f W.Th = MAR MS/BS (Dempster et al. 2013), each side found on its own way. Sites that form without
+resorption count as osteoid and take label; walls, depths and births are those of remodeling alone.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microct.kernels.bmu_table import BMUTable, Schedule
+from microct.kernels.bmu_table import MODELING, BMUTable, Schedule
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.state import Ledger, State
 from microct.tissue.mineral import DAYS_PER_YEAR
@@ -66,9 +67,10 @@ def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
     eroded = live & ~forming & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
     if eroded.any():
         found["E.De.Bx"] = voxel_um * float(table["resorbed"][eroded].sum()) / FULL / float(area[eroded].sum())
-    due = float((area * progress)[forming].sum())
+    walled = forming & ~table["modeling"]
+    due = float((area * progress)[walled].sum())
     if due > 0.0:
-        wall = voxel_um * float(table["formed"][forming].sum(dtype=np.int64)) / FULL / due
+        wall = voxel_um * float(table["formed"][walled].sum(dtype=np.int64)) / FULL / due
         rate = wall / clock.formation_days
         found |= {"W.Th.Bx": wall, "MAR": rate}
         if labeled > 0.0:
@@ -95,7 +97,7 @@ def between(state: State, previous: State, clock: Clock, voxel_um: float) -> dic
     bone = 0.5 * (ledgers[0].mass + ledgers[1].mass) / FULL
     found = {"BFR/BS": voxel_um * formed / surface / years, "BFR/BV": 100.0 * formed / max(bone, 1e-9) / years}
     table = _used(state.bmus)
-    working = table["live"] & (table["area"] > 0)
+    working = table["live"] & (table["area"] > 0) & ~table["modeling"]
     births = ledgers[1].births - ledgers[0].births - (ledgers[1].void - ledgers[0].void)
     if working.any():
         found["Ac.f.Bx"] = births * float(table["area"][working].mean(dtype=np.float64)) / surface / years
@@ -160,7 +162,8 @@ def in_sections(fraction: np.ndarray, sites: np.ndarray, every: int = 8, axis: i
 
 def _used(table: BMUTable) -> dict[str, np.ndarray]:
     """The columns that are read, on the host."""
-    return {name: np.asarray(getattr(table, name)) for name in ("live", "born", "area", "resorbed", "formed")}
+    columns = {name: np.asarray(getattr(table, name)) for name in ("live", "born", "area", "resorbed", "formed")}
+    return columns | {"modeling": (np.asarray(table.kind) & MODELING) != 0}
 
 
 def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:
@@ -170,6 +173,7 @@ def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:
 def _phase(table: dict[str, np.ndarray], step: int, clock: Clock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Age at the end of the last step [steps], whether in formation, and progress of formation (0 to 1)."""
     age = step - 1 - table["born"].astype(np.int64)
+    age += np.where(table["modeling"], int(clock.schedule.refill_start) - 1, 0)
     progress = np.asarray(clock.schedule.refill)[_clipped(age, clock.schedule)] / FRONT
     forming = table["live"] & (age >= int(clock.schedule.refill_start)) & (age < int(clock.schedule.last))
     return age, forming, progress

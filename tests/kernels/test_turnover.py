@@ -1,5 +1,6 @@
 """The life of BMUs on voxels: each step by its definition, and nothing that depends on how the work is cut."""
 
+import dataclasses
 import functools
 
 import jax
@@ -19,16 +20,21 @@ GEOMETRY = bmu.geometry(UNIT, VOXEL_UM, 52.0, (24, 24, 64))
 SCHEDULE = bmu.schedule(UNIT, 10.0, VOXEL_UM)
 SHARES = bmu.depth_shares(UNIT.erosion_depth_cv)
 PLAN = bmu_table.Plan(GEOMETRY, candidates=512, births=16, carve_chunk=1, row_chunk=3, tile_chunk=16)
+MODELING = dataclasses.replace(PLAN, packet_candidates=256, packets=8)
 ROWS, STEPS, SEED = 192, 64, 77
 
-carve = jax.jit(cav.carve, static_argnames="geometry")
+carve = jax.jit(cav.carve, static_argnames=("geometry", "modeling"))
 
 
 class Bone:
     """A bone at work: `go(steps)` lets steps pass."""
 
-    def __init__(self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS, local=None):
-        shape, self.plan, self.local = fraction.shape, plan, local
+    def __init__(
+        self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS, local=None,
+        place=None, packets=0, packet_um=30.0,
+    ):  # fmt: skip
+        shape, self.plan, self.local, self.place = fraction.shape, plan, local, place
+        self.kinds = 1 if place is None else 4
         zeros = np.zeros(shape, np.uint8)
         self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
         self.table = bmu_table.empty_table(rows, plan.geometry.entries)
@@ -37,17 +43,35 @@ class Bone:
             [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
         )
         self.depth, self.wall = np.float32(47.0 / VOXEL_UM), np.float32(wall_um / VOXEL_UM)
+        self.modeled = np.array(
+            [random.poisson(SEED, k, packets, 7) * (k < births_until) for k in range(STEPS)], np.int32
+        )
+        self.packet = np.float32(packet_um / VOXEL_UM)
         self.compacted = (0, 0)
+
+    def demand(self, step):
+        """What is asked for from ``step`` on: compartments differ in births, depth and wall."""
+        factor = np.array([1.0, 0.8, 1.2, 0.6], np.float32)[: self.kinds]
+
+        def ahead(counts):
+            return np.concatenate([counts[step:], np.zeros(step, np.int32)])
+
+        def rows(values, dtype):
+            return np.tile(np.asarray(values, dtype), (STEPS, 1))
+
+        return bmu_table.Demand(
+            ahead(self.asked), rows(self.depth * factor, np.float32), rows(self.wall * factor, np.float32),
+            rows([256, 64, 128, 0][: self.kinds], np.int32), ahead(self.modeled), np.full(STEPS, 40, np.int32),
+            np.full(STEPS, self.packet),
+        )  # fmt: skip
 
     def go(self, steps):
         """Returns the number of steps that were done."""
-        ahead = np.concatenate([self.asked[self.step :], np.zeros(self.step, np.int32)])
-        demand = bmu_table.Demand(ahead, np.full(STEPS, self.depth), np.full(STEPS, self.wall))
         self.fields, self.table, count, done, births = turnover.block(
             self.fields, self.table, np.int32(self.count), np.int32(self.step), np.int32(steps),
-            jax.tree.map(jnp.asarray, demand), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
+            jax.tree.map(jnp.asarray, self.demand(self.step)), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
             jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), self.local,
-            plan=self.plan,
+            self.place, plan=self.plan,
         )  # fmt: skip
         self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(births.wanted)
         assert int(births.dropped) == 0
@@ -96,33 +120,54 @@ def same(one, other):
 # --- one step by its definition ---------------------------------------------------------------------------------------
 
 
-def carved(fraction, owned, origin, depth, growth, salt):
+def carved(fraction, owned, origin, depth, growth, salt, modeling=False):
     area = np.float32(bmu.footprint_faces(UNIT, VOXEL_UM))
     numbers = (np.array(origin, np.int32), depth, area, growth, np.uint32(salt))
-    return jax.tree.map(np.asarray, carve(fraction, owned, *numbers, GEOMETRY))
+    return jax.tree.map(np.asarray, carve(fraction, owned, *numbers, GEOMETRY, modeling=modeling))
 
 
 def uneven():
     """Places that ask for fewer and more births, for thinner and thicker walls."""
     steps = np.indices((24, 24, 64), dtype=np.int64)
     return bmu_table.Local(
-        jnp.asarray((steps[2] * 4 % 256).astype(np.uint8)), jnp.asarray((96 + steps[0] * 2).astype(np.uint8))
+        jnp.asarray((steps[2] * 4 % 256).astype(np.uint8)),
+        jnp.asarray((96 + steps[0] * 2).astype(np.uint8)),
+        jnp.asarray((steps[1] * 10).astype(np.uint8)),
     )
 
 
-@pytest.mark.parametrize(("wall_um", "start", "local"), [(40.0, 21, False), (50.0, 9, False), (44.0, 13, True)])
-def test_a_step_is_that_of_the_definition(wall_um, start, local):
+def quarters():
+    """Four compartments, side by side along x."""
+    return jnp.asarray((np.indices((24, 24, 64))[2] // 16).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("wall_um", "start", "local", "place", "packets"),
+    [
+        (40.0, 21, False, False, 0),
+        (50.0, 9, False, False, 0),
+        (44.0, 13, True, False, 0),
+        (44.0, 15, True, True, 40),
+        pytest.param(44.0, 14, False, True, 24, marks=pytest.mark.slow),
+    ],
+)
+def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets):
     """All fronts, floors, releases, births and claims of two steps, bit for bit, amid BMUs in all their phases."""
-    local = uneven() if local else None
-    bone = Bone(foam(), wall_um, candidates=48 if local else 24, local=local)
+    local, place = uneven() if local else None, quarters() if place else None
+    plan = MODELING if packets else PLAN
+    bone = Bone(foam(), wall_um, 48 if local else 24, plan=plan, local=local, place=place, packets=packets)
     bone.go(start)
+    host = None if place is None else np.asarray(place)
+    kinds = set()
     births = 0
     for _ in range(2):
         step, count, fields, table = bone.step, bone.count, *jax.tree.map(np.array, (bone.fields, bone.table))
-        new, rows = definition.advance(fields, table, count, step, SCHEDULE, float(bone.wall))
-        new, born, wanted = definition.bear(
-            new, count, step, SEED, int(bone.asked[step]), float(bone.depth), SHARES, PLAN, carved, local
-        )
+        now = jax.tree.map(lambda asked: asked[0], bone.demand(step))
+        new, rows = definition.advance(fields, table, count, step, SCHEDULE, now.wall)
+        new, born, wanted = definition.bear(new, step, SEED, now, SHARES, plan, carved, local, host)
+        if packets:
+            new, more, _ = definition.bear(new, step, SEED, now, SHARES, plan, carved, local, host, modeling=True)
+            born += more
         asked = bone.wanted
         bone.go(1)
         for name in ("fraction", "owner", "formed_on"):
@@ -132,14 +177,18 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local):
             np.testing.assert_array_equal(after.column[name][:count], rows.column[name][:count], err_msg=name)
         assert (bone.count, bone.wanted) == (count + len(born), asked + wanted)
         for row, unit in enumerate(born, start=count):
-            for name in ("corner", "mean_depth", "salt", "wall_share"):
+            for name in ("corner", "mean_depth", "prescribed", "salt", "wall_share", "kind"):
                 np.testing.assert_array_equal(after.column[name][row], unit[name])
-            for name in ("cell", "delta", "profile", "before", "floor", "final_front", "area"):
+            for name in ("cell", "delta", "profile", "before", "floor", "area"):
                 same(after.column[name][row], getattr(unit["cavity"], name))
+            front = int(unit["cavity"].final_front)
+            assert (after.final_front[row], after.stop_front[row]) == (max(front, 0), front)
             assert after.born[row] == step
-            assert bool(after.live[row]) == (unit["cavity"].final_front > 0)
+            assert bool(after.live[row]) == (front != 0)
         births += len(born)
+        kinds |= set(after.kind[: bone.count])
     assert births > 0
+    assert len(kinds) >= (4 if packets else 1)
     ages = bone.step - 1 - np.asarray(bone.table.born)[: bone.count]
     assert ages.max() >= start
     assert bone.moved[1] > 0

@@ -8,11 +8,12 @@ from fractions import Fraction
 import numpy as np
 
 WORD = 1 << 32
-POSITION, ACCEPTANCE, DEPTH = 0, 1, 2
+POSITION, ACCEPTANCE, DEPTH, MODELING_STREAMS = 0, 1, 2, 4
+COMPARTMENT, MODELING = 3, 4
 AREA_LIMIT = 3 * 64
 FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]
 FRONT, BONE, FULL = 4096, 128, 255
-GROWTH_LIMIT = 1024
+GROWTH_LIMIT, FRONT_LIMIT = 1024, 5120
 
 Carve = Callable[..., "object"]
 
@@ -96,30 +97,36 @@ def birth_sites(
     count: int,
     candidates: int,
     births: int,
-    weight: np.ndarray | None = None,
+    weight: Callable[[tuple[int, int, int]], tuple[int, int]] | None = None,
+    stream: int = 0,
+    place: np.ndarray | None = None,
 ) -> tuple[list[tuple[tuple[int, int, int], int]], int]:
     """[(position, candidate's index)] of the births of one step, and how many the process asked for.
 
-    A candidate beside a held voxel cannot be used: its birth goes to the next candidate that can.
+    A candidate beside a held voxel cannot be used: its birth goes to the next candidate that can. ``weight`` tells
+    the chance of a place as (numerator, denominator). No birth leaves its compartment.
     """
     wanted, usable, free = 0, [], np.zeros(fraction.shape, bool)
+    due = [0] * (COMPARTMENT + 1)
     for index in range(candidates):
-        first, second = words(seed, step, POSITION, index)
-        third, fourth = words(seed, step, ACCEPTANCE, index)
+        first, second = words(seed, step, POSITION + stream, index)
+        third, fourth = words(seed, step, ACCEPTANCE + stream, index)
         z, y, x = (below(word, n) for word, n in zip((first, second, third), fraction.shape, strict=True))
-        if weight is None:
-            taken = below(fourth, AREA_LIMIT) < area(fraction, free, (z, y, x))
-        else:
-            taken = below(fourth, AREA_LIMIT * 256) < min(area(fraction, free, (z, y, x)), AREA_LIMIT) * int(
-                weight[z, y, x]
-            )
-        if not taken:
+        here, (chance, most) = min(area(fraction, free, (z, y, x)), AREA_LIMIT), weight((z, y, x)) if weight else (1, 1)
+        if below(fourth, AREA_LIMIT * most) >= here * chance:
             continue
+        own = 0 if place is None else int(place[z, y, x]) & COMPARTMENT
         wanted += index < count
+        due[own] += index < count
         around = owner[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
         if not around.any():
-            usable.append(((z, y, x), index))
-    return usable[: min(wanted, births)], wanted
+            usable.append(((z, y, x), index, own))
+    found = []
+    for at, index, own in usable:
+        if due[own] > 0:
+            due[own] -= 1
+            found.append((at, index))
+    return found[:births], wanted
 
 
 def dither(cell: int, salt: int) -> int:
@@ -187,8 +194,12 @@ def refill_end(rows: Rows, row: int, wall: float) -> int:
     return high
 
 
-def advance(fields: object, table: object, count: int, step: int, schedule: object, wall: float) -> tuple[dict, Rows]:
+def advance(
+    fields: object, table: object, count: int, step: int, schedule: object, wall: np.ndarray
+) -> tuple[dict, Rows]:
     """Move the fronts of all BMUs by one step, each reading the bone as it was when the step began.
+
+    ``wall`` is that of each compartment. Units that form without resorption begin with the refill.
 
     Returns:
         the fields by name, and the rows.
@@ -198,8 +209,11 @@ def advance(fields: object, table: object, count: int, step: int, schedule: obje
     rows = Rows(table)
     for row in range(count):
         age = step - int(rows.born[row])
-        if age == int(schedule.refill_start):  # type: ignore[attr-defined]
-            rows.stop_front[row] = refill_end(rows, row, np.float32(wall) * rows.wall_share[row])
+        if rows.kind[row] & MODELING:
+            age += int(schedule.refill_start) - 1  # type: ignore[attr-defined]
+        elif age == int(schedule.refill_start):  # type: ignore[attr-defined]
+            asked = wall[rows.kind[row] & COMPARTMENT if len(wall) > 1 else 0]
+            rows.stop_front[row] = refill_end(rows, row, np.float32(asked) * rows.wall_share[row])
         if not rows.live[row]:
             continue
         progress = min(max(age, 0), len(schedule.erosion) - 1)  # type: ignore[attr-defined]
@@ -228,11 +242,32 @@ def advance(fields: object, table: object, count: int, step: int, schedule: obje
     return new, rows
 
 
+def weight_of(asked: object, local: object | None, place: np.ndarray | None, modeling: bool) -> Callable | None:
+    """Chance of a place as (numerator, denominator): what it asks for, times the share of its compartment."""
+    if modeling:
+        if local is None or local.modeling is None:  # type: ignore[attr-defined]
+            return None
+        field, base = np.asarray(local.modeling), int(asked.everywhere)  # type: ignore[attr-defined]
+        return lambda at: (base + ((255 - base) * int(field[at]) + 127) // 255, 256)
+    weight = None if local is None else np.asarray(local.weight)  # type: ignore[attr-defined]
+    share = None if place is None else np.asarray(asked.share)  # type: ignore[attr-defined]
+    if weight is None and share is None:
+        return None
+
+    def chance(at: tuple[int, int, int]) -> tuple[int, int]:
+        first = (1, 1) if weight is None else (int(weight[at]), 256)
+        second = (1, 1) if share is None else (int(share[int(place[at]) & COMPARTMENT]), 256)  # type: ignore[index]
+        return first[0] * second[0], first[1] * second[1]
+
+    return chance
+
+
 def bear(
-    fields: dict, count: int, step: int, seed: int, candidates: int, depth: float, shares: np.ndarray, plan: object,
-    carve: Carve, local: object | None = None,
+    fields: dict, step: int, seed: int, asked: object, shares: np.ndarray, plan: object, carve: Carve,
+    local: object | None = None, place: np.ndarray | None = None, modeling: bool = False,
 ) -> tuple[dict, list[dict], int]:  # fmt: skip
-    """The BMUs born in one step, each with a cavity by ``carve(fraction, owned, origin, depth, growth, salt)``.
+    """The BMUs born in one step, each with a cavity by ``carve(fraction, owned, origin, depth, growth, salt)``; or the
+    units that form without resorption. ``asked`` is the demand of this step.
 
     Each carves from what the earlier ones have left.
 
@@ -240,22 +275,30 @@ def bear(
         the fields; for each birth its place and cavity; births asked for.
     """
     shape, window = fields["fraction"].shape, plan.geometry.window  # type: ignore[attr-defined]
-    sites, wanted = birth_sites(
-        fields["fraction"], fields["owner"], seed, step, candidates, plan.candidates, plan.births,  # type: ignore[attr-defined]
-        None if local is None else np.asarray(local.weight),  # type: ignore[attr-defined]
-    )  # fmt: skip
+    stream, flag = (MODELING_STREAMS, MODELING) if modeling else (0, 0)
+    sizes = (plan.packet_candidates, plan.packets) if modeling else (plan.candidates, plan.births)  # type: ignore[attr-defined]
+    count = int(asked.packets if modeling else asked.candidates)  # type: ignore[attr-defined]
+    weight = weight_of(asked, local, place, modeling)
+    sites, wanted = birth_sites(fields["fraction"], fields["owner"], seed, step, count, *sizes, weight, stream, place)
     owner, born = fields["owner"].copy(), []
     for position, index in sites:
         corner = [min(max(p - w // 2, 0), n - w) for p, w, n in zip(position, window, shape, strict=True)]
         block = tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
-        high, salt = words(seed, step, DEPTH, index)
+        high, salt = words(seed, step, DEPTH + stream, index)
+        kind = 0 if place is None else int(place[position]) & COMPARTMENT
+        depth = asked.packet if modeling else asked.depth[kind]  # type: ignore[attr-defined]
         mean = np.float32(depth) * (np.float32(shares[below(high, len(shares))]) / np.float32(FRONT))
-        growth = mean * np.float32((1 + 1 / 3) * GROWTH_LIMIT / FRONT)
+        growth = mean * np.float32((1 + 1 / 3) * (FRONT_LIMIT if modeling else GROWTH_LIMIT) / FRONT)
         origin = [p - c for p, c in zip(position, corner, strict=True)]
-        cavity = carve(fields["fraction"][block], owner[block] != 0, origin, mean, growth, salt)
+        cavity = carve(fields["fraction"][block], owner[block] != 0, origin, mean, growth, salt, modeling)
         cell = np.array(cavity.cell)  # type: ignore[attr-defined]
         cell = cell[cell >= 0]
         owner[corner[0] + (cell >> 20), corner[1] + (cell >> 10 & 1023), corner[2] + (cell & 1023)] = 1
-        wall = 1.0 if local is None else int(np.asarray(local.wall)[position]) / 128  # type: ignore[attr-defined]
-        born.append({"corner": corner, "mean_depth": mean, "salt": salt, "wall_share": wall, "cavity": cavity})
+        wall = 1.0 if local is None or modeling else int(np.asarray(local.wall)[position]) / 128  # type: ignore[attr-defined]
+        born.append(
+            {
+                "corner": corner, "mean_depth": mean, "prescribed": np.float32(depth), "salt": salt,
+                "wall_share": wall, "kind": kind | flag, "cavity": cavity,
+            }
+        )  # fmt: skip
     return {**fields, "owner": owner}, born, wanted

@@ -1,0 +1,95 @@
+"""The sections [modeling] and [compartments] of a study: formation without resorption, and where the cortex is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from microct.simulation.settings import UNVERIFIED, Section, choice, flag, number, shown, text
+from microct.status import StudyError
+
+
+@dataclass(frozen=True)
+class Modeling(Section):
+    """Formation on quiescent surface, without resorption before it."""
+
+    section: ClassVar[str] = "modeling"
+
+    drug: bool = flag(True, "whether it answers to drugs (romosozumab, teriparatide)")
+    load_um_per_year: float = number(
+        10.0, "bone formed in a year at saturation of the stimulus, where load is felt; 0: none", unit="um/yr",
+        low=0, high=200, usual="5 to 30", source="ours, not fitted",
+    )  # fmt: skip
+    packet_um: float = number(
+        30.0, "mean thickness that one site forms", unit="um", low=5, high=60, usual="20 to 40",
+        source=f"ours {UNVERIFIED}: packets without scalloped reversal line are thinner than walls of remodeling",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compartments(Section):
+    """Where the cortex is, and how it turns over beside trabecular bone; all values relative to healthy trabeculae."""
+
+    section: ClassVar[str] = "compartments"
+
+    find: str = choice(
+        "none", ("none", "scan"), "whether the cortex is looked for; bone that has none is all trabecular"
+    )
+    mask: str | None = text(None, "file whose nonzero voxels are cortex, pores included; instead of find")
+    thickest_trabecula_um: float = number(
+        450.0, "bone that is thicker, its pores closed, is cortex", unit="um", low=100, high=2000, usual="400 to 600",
+        source="ours; dual-threshold contours of HR-pQCT close pores alike: Buie et al. 2007",
+    )  # fmt: skip
+    widest_pore_um: float = number(
+        200.0, "pores that are closed before cortex is looked for", unit="um", low=0, high=1000, usual="100 to 300",
+        source="ours",
+    )  # fmt: skip
+    inner_um: float = number(
+        100.0, "depth of cortex that counts as endocortical, or as periosteal", unit="um", low=20, high=500,
+        usual="60 to 150", source="ours: about two erosion depths",
+    )  # fmt: skip
+    endocortical_births: float = number(
+        1.85, "activation frequency of endocortical surface", low=0, high=20, usual="1 to 2.5",
+        source="FRAME biopsies: ES/BS 6.3 % endocortical, 3.4 % cancellous",
+    )  # fmt: skip
+    intracortical_births: float = number(
+        1.5, "activation frequency of the surface of canals", low=0, high=20, usual="1 to 7",
+        source=f"ours: 4 to 5 % a year of the cortex turned over {UNVERIFIED}; Agerbaek 1991 has 7, unit in doubt",
+    )  # fmt: skip
+    periosteal_births: float = number(
+        0.2, "activation frequency of periosteal surface", low=0, high=20, usual="0.1 to 0.5", source="ours"
+    )
+    endocortical_depth: float = number(
+        1.0, "erosion depth and wall thickness of endocortical surface", low=0.2, high=3, usual="0.8 to 1.3",
+        source="ours",
+    )  # fmt: skip
+    intracortical_depth: float = number(
+        1.3, "erosion depth and wall thickness in canals", low=0.2, high=3, usual="1 to 1.6",
+        source="Agerbaek 1991: osteons 76 um deep with a canal of 14.5 um radius, wall 62 um",
+    )  # fmt: skip
+    periosteal_depth: float = number(
+        1.0, "erosion depth and wall thickness of periosteal surface", low=0.2, high=3, usual="0.8 to 1.3",
+        source="ours",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.mask is not None and self.find != "none":
+            raise StudyError(
+                f"compartments.mask = {shown(self.mask)} and compartments.find = {shown(self.find)}: "
+                "expected one of the two"
+            )
+
+    @property
+    def wanted(self) -> bool:
+        """Whether there may be a cortex at all."""
+        return self.find != "none" or self.mask is not None
+
+    @property
+    def relative(self) -> tuple[tuple[float, float], ...]:
+        """(births, depth) of endocortical, intracortical and periosteal surface, relative to trabeculae."""
+        return (
+            (self.endocortical_births, self.endocortical_depth),
+            (self.intracortical_births, self.intracortical_depth),
+            (self.periosteal_births, self.periosteal_depth),
+        )
