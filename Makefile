@@ -10,13 +10,14 @@ OUT ?= runs/demo
 BUDGET ?= 1800
 NEW ?= benchmarks/results
 
-.PHONY: help demo test test-slow test-all lint types format bench bench-compare pages wheel clean
+.PHONY: help demo test test-slow test-all lint types format bench bench-peers bench-compare pages wheel \
+	clean
 
 help:
 	@echo 'make demo       set up what is missing; ten years of bone in the embedded sample; pictures'
 	@echo 'make test       set up what is missing; the quick tests'
 	@echo 'make test-slow  the slow tests;  make test-all  all of them'
-	@echo 'make lint types format bench bench-compare pages wheel clean'
+	@echo 'make lint types format bench bench-peers bench-compare pages wheel clean'
 
 demo:
 	@./setup-venv.sh run
@@ -52,6 +53,12 @@ format:
 bench:
 	@./setup-venv.sh test
 	$(RUN) benchmarks/run.py --budget-seconds $(BUDGET) $(ARGS)
+
+# The peers that bench puts beside us, each where it installs; some are GPL, none is part of microct.
+bench-peers:
+	@./setup-venv.sh test
+	@while read -r peer; do $(RUN) -m pip install -q "$$peer" </dev/null || echo "bench-peers: $$peer does not install here"; done \
+		< benchmarks/peers.txt
 
 # What became slower from one folder of records to another: make bench-compare OLD=... NEW=...
 bench-compare:

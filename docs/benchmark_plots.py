@@ -1,0 +1,109 @@
+"""Plots of docs/benchmarks.md, drawn from the records of benchmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+#: One color for each machine, in the order in which they are met; distinct for color-blind readers (Okabe, Ito 2008).
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def plots(found: dict[str, list[dict[str, Any]]], folder: Path) -> list[str]:
+    """Draw what there are records for; the names of the plots."""
+    import matplotlib as mpl
+
+    mpl.use("svg")
+    import matplotlib.pyplot as plt
+
+    style = {"svg.hashsalt": "microct", "svg.fonttype": "path", "font.size": 9.0, "axes.spines.top": False,
+             "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False}  # fmt: skip
+    drawn = []
+    folder.mkdir(exist_ok=True)
+    drawings: dict[str, tuple[str, Callable[[Any, list[dict[str, Any]]], None]]] = {
+        "throughput": ("remodeling", _throughput), "year": ("remodeling", _year), "limits": ("limits", _limits),
+        "morphometry": ("morphometry", _morphometry),
+    }  # fmt: skip
+    for name, (question, draw) in drawings.items():
+        if question not in found:
+            continue
+        with mpl.rc_context(style):
+            figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+            draw(axes, found[question])
+            if axes.has_data():
+                figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+                drawn.append(name)
+            plt.close(figure)
+    return drawn
+
+
+def _by_edge(axes: Any, found: list[dict[str, Any]], key: str, label: str) -> None:
+    edges: set[int] = set()
+    for color, record in zip(COLORS, found, strict=False):
+        for kind, line in (("fixed density", "-"), ("fixed births", "--")):
+            points = sorted(
+                (row["edge"], row[key])
+                for name, row in record["answer"].items()
+                if name.startswith(kind) and key in row
+            )
+            if points:
+                edges |= {edge for edge, _ in points}
+                axes.loglog(
+                    *zip(*points, strict=True), line, marker="o", ms=4, color=color, label=f"{record['name']}, {kind}"
+                )
+    axes.set_xticks(sorted(edges), [f"{edge}³" for edge in sorted(edges)])
+    axes.minorticks_off()
+    axes.set_xlabel("voxels")
+    axes.set_ylabel(label)
+    if edges:
+        axes.legend(fontsize=8)
+
+
+def _throughput(axes: Any, found: list[dict[str, Any]]) -> None:
+    _by_edge(axes, found, "million_voxel_updates_per_s", "million voxel updates a second")
+
+
+def _year(axes: Any, found: list[dict[str, Any]]) -> None:
+    _by_edge(axes, found, "s_per_year", "wall seconds a simulated year")
+
+
+def _limits(axes: Any, found: list[dict[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for record in found for name, row in record["answer"].items() if "of_copy" in row))
+    names.reverse()
+    wide = 0.8 / max(len(found), 1)
+    for number, (color, record) in enumerate(zip(COLORS, found, strict=False)):
+        answer = record["answer"]
+        rows = [
+            (place, answer[name]["of_copy"]) for place, name in enumerate(names) if "of_copy" in answer.get(name, {})
+        ]
+        if rows:
+            places, shares = zip(*rows, strict=True)
+            axes.barh([place - wide * number for place in places], [100 * share for share in shares], wide, color=color,
+                      label=record["name"])  # fmt: skip
+    axes.axvline(60, color="0.4", ls=":", lw=1)
+    axes.set_yticks([place - wide * (len(found) - 1) / 2 for place in range(len(names))], names)
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel("% of the measured copy bandwidth (dotted: target on a GPU)")
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _morphometry(axes: Any, found: list[dict[str, Any]]) -> None:
+    rows = [
+        (f"{way}: {question}", took["times_ours"])
+        for record in found[:1]
+        for question, several in record["answer"].items()
+        if isinstance(several, dict) and question.endswith("256^3")
+        for way, took in several.items()
+        if isinstance(took, dict) and took.get("times_ours") and not way.startswith("microct")
+    ]
+    if not rows:
+        return
+    rows.reverse()
+    labels, times = zip(*rows, strict=True)
+    axes.barh(labels, times, color=COLORS[0])
+    axes.set_xscale("log")
+    axes.axvline(1.0, color="0.3", lw=1)
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.set_xlabel("processor time, as a multiple of ours")
