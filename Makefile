@@ -70,6 +70,7 @@ pages:
 	$(RUN) docs/make_study_page.py
 	$(RUN) docs/make_cells_tables.py
 	$(RUN) docs/make_validation_page.py
+	$(RUN) docs/make_benchmarks_page.py
 
 wheel:
 	@./setup-venv.sh dev

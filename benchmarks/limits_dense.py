@@ -178,9 +178,9 @@ def _placed(values: np.ndarray, always: bool = False) -> Any:
 
 #: Edges on a CPU and on a GPU for each kernel: such that arrays fit into no cache, in the order of worth.
 KERNELS: tuple[tuple[str, Callable[[int], Work], tuple[int, ...], tuple[int, ...]], ...] = (
-    ("elasticity product, float32", partial(elasticity_product, kind="float32"), (128,), (256,)),
-    ("elasticity product, float64", partial(elasticity_product, kind="float64"), (128,), (256,)),
-    ("multigrid cycle", multigrid_cycle, (128,), (256,)),
+    ("elasticity product, float32", partial(elasticity_product, kind="float32"), (128,), (192,)),
+    ("elasticity product, float64", partial(elasticity_product, kind="float64"), (128,), (192,)),
+    ("multigrid cycle", multigrid_cycle, (128,), (192,)),
     ("one-pass histogram", histogram, (256,), (512, 1024)),
     ("squared distance", distance, (256,), (512,)),
     ("surface of births", surface, (256,), (512, 1024)),

@@ -29,7 +29,7 @@ def plots(found: dict[str, list[dict[str, Any]]], folder: Path) -> list[str]:
         if question not in found:
             continue
         with mpl.rc_context(style):
-            figure, axes = plt.subplots(figsize=(6.4, 3.8), layout="constrained")
+            figure, axes = plt.subplots(figsize=(7.0, 4.0), layout="constrained")
             draw(axes, found[question])
             if axes.has_data():
                 figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
@@ -71,21 +71,22 @@ def _year(axes: Any, found: list[dict[str, Any]]) -> None:
 def _limits(axes: Any, found: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for record in found for name, row in record["answer"].items() if "of_copy" in row))
     names.reverse()
-    wide = 0.8 / max(len(found), 1)
+    apart = 0.6 / max(len(found), 1)
     for number, (color, record) in enumerate(zip(COLORS, found, strict=False)):
         answer = record["answer"]
-        rows = [
-            (place, answer[name]["of_copy"]) for place, name in enumerate(names) if "of_copy" in answer.get(name, {})
-        ]
-        if rows:
-            places, shares = zip(*rows, strict=True)
-            axes.barh([place - wide * number for place in places], [100 * share for share in shares], wide, color=color,
-                      label=record["name"])  # fmt: skip
+        for key, face in (("of_copy", color), ("of_roofline", "none")):
+            places = [place for place, name in enumerate(names) if key in answer.get(name, {})]
+            shares = [100 * answer[names[place]][key] for place in places]
+            size, label = (6 if face == "none" else 4), f"{record['name']}, {key.replace('_', ' ')}"
+            lower = [place - apart * number for place in places]
+            axes.plot(shares, lower, "o", color=color, mfc=face, ms=size, label=label)
     axes.axvline(60, color="0.4", ls=":", lw=1)
-    axes.set_yticks([place - wide * (len(found) - 1) / 2 for place in range(len(names))], names)
-    axes.grid(axis="y", visible=False)
-    axes.set_xlabel("% of the measured copy bandwidth (dotted: target on a GPU)")
-    axes.legend(fontsize=8, loc="lower right")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_yticks(range(len(names)), [name.replace("^3", "³") for name in names])
+    axes.set_ylim(-1, len(names) - 0.5)
+    axes.set_xlabel("% of the measured limit (dotted: target on a GPU)")
+    axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 1.16), ncols=2)
 
 
 def _morphometry(axes: Any, found: list[dict[str, Any]]) -> None:
@@ -101,8 +102,12 @@ def _morphometry(axes: Any, found: list[dict[str, Any]]) -> None:
         return
     rows.reverse()
     labels, times = zip(*rows, strict=True)
-    axes.barh(labels, times, color=COLORS[0])
+    labels = [label.replace("^3", "³") for label in labels]
+    bars = axes.barh(labels, [time - 1.0 for time in times], left=1.0, color=COLORS[0])
+    axes.bar_label(bars, [f"{time:.3g}" for time in times], padding=2, fontsize=7)
     axes.set_xscale("log")
+    axes.set_xlim(0.1, 2.0 * max(times))
+    axes.xaxis.set_major_formatter("{x:g}")
     axes.axvline(1.0, color="0.3", lw=1)
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", labelsize=7)

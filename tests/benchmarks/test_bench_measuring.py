@@ -96,8 +96,8 @@ def test_every_dense_kernel_has_a_row(of: Limits, name: str) -> None:
     row = bench_limits.dense(work, of, repeats=2, budget_s=0.5)
     assert row["edge"] == 24
     assert len(row["wall_s"]) == 2
-    assert row["of_copy"] == pytest.approx(work.bytes / of.copy / measure.median(row))
-    assert row["of_roofline"] == pytest.approx(row["floor_s"] / measure.median(row))
+    assert row["of_copy"] == pytest.approx(work.bytes / of.copy / min(row["wall_s"]))
+    assert row["of_roofline"] == pytest.approx(row["floor_s"] / min(row["wall_s"]))
     assert row["of_roofline"] >= row["of_copy"]
 
 
