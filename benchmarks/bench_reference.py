@@ -124,7 +124,7 @@ def fronts(large: int) -> dict[str, Any]:
         fresh.append(on_device(state, kept))
         rows.append(timed(go, repeats=1, warm=False))
     fast = {clock: [row[clock][0] for row in rows[1:]] for clock in ("wall_s", "processor_s")}
-    slow = timed(lambda: advance(*kept, few, state.step, model.schedule, wall)[0], repeats=1, warm=False)
+    slow = timed(lambda: advance(kept[0], kept[1], few, state.step, model.schedule, wall)[0], repeats=1, warm=False)
     clock = "processor_s" if jax.default_backend() == "cpu" else "wall_s"
     few_held = float((kept[1].cell[:few] >= 0).sum())
     per_unit = (slow[clock][0] / few_held, median(fast, clock) / steps / held)

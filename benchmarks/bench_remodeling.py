@@ -16,6 +16,7 @@ there.
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -33,8 +34,11 @@ FREQUENCY_PER_YR = 0.5
 BIRTHS_PER_YR, ROOM = 200.0, 128
 #: Blocks of 18 steps before the clock starts (BMUs of every age are at work), and those that are timed at most.
 WARM_BLOCKS, BLOCKS = 2, 6
-#: Host memory for each voxel that making a specimen and a state asks for at its peak [byte].
-_HOST_BYTES, _DEVICE_BYTES = 4.0, 9.0
+#: Memory for each voxel: on the host to make a specimen, on the device for its state at fixed density and at fixed
+#: births (fields, a copy of the bone while its surface is measured, and few or many BMUs) [byte].
+_HOST_BYTES, _DEVICE_BYTES = 4.0, {"density": 9.0, "births": 6.0}
+#: Voxels beyond which a checkpoint (minutes of packing) is left to bench_checkpoint.py.
+_CHECKPOINT_VOXELS = 200_000_000
 
 
 def years_of(steps: int, step_days: float) -> float:
@@ -110,6 +114,8 @@ def checkpoint(state: Any) -> dict[str, Any]:
     """Seconds and bytes of one checkpoint; says why where there is none."""
     from bench_checkpoint import cost
 
+    if state.fields.fraction.size > _CHECKPOINT_VOXELS:
+        return {"not_measured": "minutes: ask bench_checkpoint.py --edges"}
     with tempfile.TemporaryDirectory() as place:
         try:
             return cost(state, Path(place), repeats=1)
@@ -178,15 +184,13 @@ def ten_years(edge: int, years: float, budget_s: float, with_stock: bool = True)
     }
 
 
-def fits(edge: int) -> str:
+def fits(edge: int, key: str) -> str:
     """Why a volume does not fit into this machine; empty where it does."""
-    import os
-
-    voxels, limit = float(edge) ** 3, device_memory().get("limit")
-    if limit and voxels * _DEVICE_BYTES > limit:
-        return f"{voxels * _DEVICE_BYTES / 2**30:.0f} GiB on the device, which has {limit / 2**30:.0f}"
+    voxels, limit, on_device = float(edge) ** 3, device_memory().get("limit"), _DEVICE_BYTES[key]
+    if limit and voxels * on_device > limit:
+        return f"{voxels * on_device / 2**30:.0f} GiB on the device, which has {limit / 2**30:.0f}"
     free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    need = voxels * (_HOST_BYTES if limit else _HOST_BYTES + _DEVICE_BYTES)
+    need = voxels * (_HOST_BYTES if limit else _HOST_BYTES + on_device)
     return f"{need / 2**30:.0f} GiB on the host, which has {free / 2**30:.0f} free" if need > free else ""
 
 
@@ -215,7 +219,7 @@ def main() -> None:
                 continue
             if asked.only not in (None, key) or not budget.allows(what, min(expected, asked.budget_seconds / 2)):
                 continue
-            if why := fits(edge):
+            if why := fits(edge, key):
                 record.add(what, {"left_out": why})
                 continue
             began = time.perf_counter()

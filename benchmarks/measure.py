@@ -190,7 +190,8 @@ def energy() -> Iterator[dict[str, float]]:
     """
     if not _ENERGY:
         _ENERGY.append(_Energy())
-    meter, answer = _ENERGY[0], {}
+    meter = _ENERGY[0]
+    answer: dict[str, float] = {}
     before = {name: read() for name in ("gpu", "processor") if (read := getattr(meter, name)) is not None}
     yield answer
     for name, start in before.items():

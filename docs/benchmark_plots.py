@@ -17,8 +17,10 @@ def plots(found: dict[str, list[dict[str, Any]]], folder: Path) -> list[str]:
     mpl.use("svg")
     import matplotlib.pyplot as plt
 
-    style = {"svg.hashsalt": "microct", "svg.fonttype": "path", "font.size": 9.0, "axes.spines.top": False,
-             "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False}  # fmt: skip
+    style: dict[Any, Any] = {
+        "svg.hashsalt": "microct", "svg.fonttype": "path", "font.size": 9.0, "axes.spines.top": False,
+        "axes.spines.right": False, "axes.grid": True, "grid.alpha": 0.3, "legend.frameon": False,
+    }  # fmt: skip
     drawn = []
     folder.mkdir(exist_ok=True)
     drawings: dict[str, tuple[str, Callable[[Any, list[dict[str, Any]]], None]]] = {
@@ -101,8 +103,7 @@ def _morphometry(axes: Any, found: list[dict[str, Any]]) -> None:
     if not rows:
         return
     rows.reverse()
-    labels, times = zip(*rows, strict=True)
-    labels = [label.replace("^3", "³") for label in labels]
+    labels, times = [label.replace("^3", "³") for label, _ in rows], [time for _, time in rows]
     bars = axes.barh(labels, [time - 1.0 for time in times], left=1.0, color=COLORS[0])
     axes.bar_label(bars, [f"{time:.3g}" for time in times], padding=2, fontsize=7)
     axes.set_xscale("log")
