@@ -2,8 +2,8 @@
 
     python benchmarks/bench_cells.py [--women 1024] [--budget-seconds 300] [--quick]
 
-One woman: `course`, half-day steps in double precision, with 22 years of run-in. Many: `lives`, steps of a week
-(untreated) or four days (treated) in single precision, in the batches of `microct ensemble`. Peers: the definition in
+One woman: `course` in double precision, with 22 years of run-in. Many: `lives` in single precision, with steps of a week
+(three days under drugs), in the batches of `microct ensemble`. Peers: the definition in
 NumPy and scipy of `tests/reference` (the same model), and bone_models (`pip install bone_models`), other and smaller
 models of bone cells; all for each simulated year of one woman.
 """
@@ -19,7 +19,6 @@ from typing import Any
 
 import bones  # noqa: F401 - finds tests/reference
 import jax
-import jax.numpy as jnp
 import numpy as np
 from machine import Record
 from measure import Budget, energy, median, options, table, timed
@@ -54,18 +53,18 @@ def many_women(count: int, treated: bool, repeats: int = 3, budget_s: float = 60
     """The row of an ensemble; compilation apart."""
     from microct.signalling import ensemble as virtual
     from microct.signalling.cell_course import prepared
-    from microct.signalling.drugs.schedule import doses_per_day
-    from microct.simulation.cohort import BATCH, STEPS_TREATED, STEPS_UNTREATED
+    from microct.signalling.integration import Step
+    from microct.signalling.timeline import grid_of_crowds
+    from microct.simulation.cohort import BATCH, SAMPLES_PER_YEAR
 
-    steps = STEPS_TREATED if treated else STEPS_UNTREATED
+    steps = Step(**vars(grid_of_crowds(treatments(treated), -RUN_IN_YR, YEARS, SAMPLES_PER_YEAR)))
     p = virtual.single_precision(prepared(she()))
     of = virtual.women(she(), prepared(she()), count, seed=1)
-    doses = jnp.asarray(doses_per_day(treatments(treated), -RUN_IN_YR, YEARS + RUN_IN_YR, steps), jnp.float32)
     batches = [jax.tree.map(lambda part, at=at: part[at : at + BATCH], of) for at in range(0, count, BATCH)]
     place = virtual.place_of(she())
 
     def live() -> Any:
-        return [virtual.lives(batch, p, doses, place, -RUN_IN_YR) for batch in batches]
+        return [virtual.lives(batch, p, steps, place, -RUN_IN_YR) for batch in batches]
 
     began = time.perf_counter()
     jax.block_until_ready(live())

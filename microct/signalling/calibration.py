@@ -17,16 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.signalling.cell_course import prepared
-from microct.signalling.drugs.schedule import Treatment, doses_per_day
+from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.ensemble import KEPT, kept, place_of
-from microct.signalling.integration import LifeCourse, ModelParameters
+from microct.signalling.integration import LifeCourse, ModelParameters, Step
 from microct.signalling.parameters import CellParameters, checked
 from microct.signalling.patient import Patient
 from microct.signalling.spelling import refused
-from microct.signalling.trajectory import trajectory
+from microct.signalling.timeline import grid_of_crowds
+from microct.signalling.walk import trajectory
 from microct.status import StudyError
 
-STEPS_PER_YEAR = 96  # eight a month
 SAMPLES_PER_YEAR = 12
 RUN_IN_YR = 10
 _TRIES = 40
@@ -159,7 +159,7 @@ class _Model:
     middle: dict[str, float]
     life: LifeCourse
     base: ModelParameters
-    doses: np.ndarray
+    steps: Step
     first_year: int
     rows: np.ndarray
     columns: np.ndarray
@@ -198,7 +198,7 @@ class _Model:
             middle={name: float(getattr(constants, name)) for name in names},
             life=LifeCourse(patient.age_at_start_yr, patient.menopause_after_start_yr, place_of(patient)),
             base=prepared(patient, constants),
-            doses=doses_per_day(treatments, first, last - first, STEPS_PER_YEAR),
+            steps=Step(**vars(grid_of_crowds(treatments, first, last, SAMPLES_PER_YEAR))),
             first_year=first,
             rows=np.array([KEPT.index(one.symbol) for one in observations]),
             columns=np.array([round((one.time_yr - first) * SAMPLES_PER_YEAR) for one in observations]),
@@ -210,5 +210,5 @@ class _Model:
         p = dataclasses.replace(self.base, cells=dataclasses.replace(self.base.cells, **own))  # type: ignore[arg-type]
         p, life = (jax.tree.map(jnp.asarray, part) for part in (p, self.life))
         p = jax.tree.map(lambda value: value.astype(jnp.result_type(float)), p)
-        at = kept(trajectory(life, p, jnp.asarray(self.doses), self.first_year, SAMPLES_PER_YEAR))
+        at = kept(trajectory(life, p, self.steps, self.first_year))
         return jnp.stack(list(at.values()))[self.rows, jnp.minimum(self.columns, at["Ac.f"].shape[0] - 1)]

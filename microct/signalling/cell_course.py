@@ -16,28 +16,24 @@ from numpy.typing import ArrayLike, NDArray
 from microct.signalling.constants import refuse_impossible
 from microct.signalling.demand import in_compartment
 from microct.signalling.drugs.pharmacy import DrugParameters
-from microct.signalling.drugs.schedule import Treatment, doses_per_day
+from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import (
-    STEPS_PER_YEAR,
-    Body,
-    LifeCourse,
-    ModelParameters,
-    Report,
-    advance,
-    healthy_body,
-)
+from microct.signalling.integration import Body, LifeCourse, ModelParameters, Report, Step, arrived
 from microct.signalling.knock_outs import knocked_out
-from microct.signalling.marrow import fat_percent, fat_target
+from microct.signalling.marrow import fat_percent
 from microct.signalling.parameters import CellParameters, checked
 from microct.signalling.patient import Patient
+from microct.signalling.timeline import Grid, filled, grid_of
 from microct.signalling.tissue import TissueParameters
+from microct.signalling.walk import seen, walked
 from microct.status import StudyError
 
 Series = NDArray[np.float64]
 
 RUN_IN_YR = 10  # the shortest time that the cells have to settle before the study, and before a menopause in the past
 LONGEST_YR = 200.0
+_GLANCES = 128  # reports are made in arrays of one length: in another, the same number may be rounded differently
+_ROOM = 4096  # arrays of steps are filled up to a multiple of this: few programs to compile
 #: Symbols of `CellCourse.readouts`, and their names in `tissue.Readouts`.
 READOUTS = {"CTX": "ctx", "P1NP": "p1np", "LS.BMD": "spine_bmd", "TH.BMD": "hip_bmd", "TMD": "mineral"}
 
@@ -124,17 +120,7 @@ def course(
     """
     times = _checked_times(times_yr)
     p = prepared(patient, parameters, knock_out, compartment, drugs, tissue)
-    place = times * STEPS_PER_YEAR
-    below = np.floor(place).astype(np.int64)
-    last_step = int(below[-1]) + 1 if times.size else 0
-    whole = _reported_from_start(patient, p, tuple(treatments), last_step)
-    weight = place - below
-
-    def sampled(series: Series) -> Series:
-        here = series[below]
-        return here + weight * (series[below + 1] - here)
-
-    return _as_course(times, jax.tree.map(sampled, whole), p.cells)
+    return _as_course(times, _seen(patient, p, tuple(treatments), times), p.cells)
 
 
 def prepared(
@@ -177,43 +163,51 @@ def _checked_times(times_yr: ArrayLike) -> Series:
     return times
 
 
-def _reported_from_start(
-    patient: Patient, p: ModelParameters, treatments: Sequence[Treatment], last_step: int
-) -> Report:
-    """Every step from the start of the study to ``last_step`` at least, as float64 arrays on the host."""
-    run_in_yr = run_in_years(patient, p.cells.fat_young_age_yr)
-    years = range(-run_in_yr, last_step // STEPS_PER_YEAR + 1)
-    doses = doses_per_day(treatments, -run_in_yr, len(years), STEPS_PER_YEAR)
-    blocks: list[Any] = []
+def _seen(patient: Patient, p: ModelParameters, treatments: Sequence[Treatment], times: Series) -> Report:
+    """The report at every time, as float64 arrays on the host."""
     # The cells are a few scalars: the processor follows them faster than a device would be asked to.
     with jax.enable_x64(True), jax.default_device(_processor()):
-        life = LifeCourse(
-            age_at_start_yr=jnp.asarray(patient.age_at_start_yr, jnp.float64),
-            menopause_yr=jnp.asarray(patient.menopause_after_start_yr, jnp.float64),
-            estrogen_course=jnp.asarray(COURSES.index(patient.menopause), jnp.int64),
-        )
-        constants = jax.tree.map(lambda value: jnp.asarray(value, jnp.float64), p)
-        body = young_body(patient.age_at_start_yr - run_in_yr, constants)
-        for year, given in zip(years, doses, strict=True):
-            body, report = advance(body, jnp.asarray(year, jnp.int64), life, constants, jnp.asarray(given))
-            if year >= 0:
-                blocks.append(jax.tree.map(np.asarray, report))
-    return jax.tree.map(lambda *parts: np.concatenate(parts), *blocks)  # type: ignore[no-any-return]
+        life, constants, steps, begins, moves = _walked(patient, p, treatments, _years(times))
+        # A time on the border of two steps belongs to the one that ends there: doses come after it.
+        place = np.searchsorted(steps.start_yr, times, side="left") - 1
+        length = steps.step_yr[place, None]
+        share = (times - steps.start_yr[place])[:, None] / length
+        bodies = arrived(begins[place], moves[place].swapaxes(0, 1), length, share)
+        more = -times.size % _GLANCES if times.size else _GLANCES
+        bodies, years = (np.pad(part, ((0, more), (0, 0)), constant_values=1.0) for part in (bodies, times[:, None]))
+        parts = [
+            seen(bodies[begin : begin + _GLANCES], years[begin : begin + _GLANCES, 0], life, constants)
+            for begin in range(0, len(years), _GLANCES)
+        ]
+        return jax.tree.map(lambda *some: np.concatenate(some)[: times.size], *parts)  # type: ignore[no-any-return]
+
+
+def _years(times: Series) -> int:
+    return math.ceil(times[-1]) if times.size else 0
+
+
+def _walked(
+    patient: Patient, p: ModelParameters, treatments: Sequence[Treatment], last_year: int
+) -> tuple[LifeCourse, ModelParameters, Grid, Series, Series]:
+    """Her life and constants as numbers of the device, the steps until ``last_year``, what `walked` finds at them."""
+    first = -run_in_years(patient, p.cells.fat_young_age_yr)
+    life = LifeCourse(
+        age_at_start_yr=np.float64(patient.age_at_start_yr),
+        menopause_yr=np.float64(patient.menopause_after_start_yr),
+        estrogen_course=jnp.asarray(COURSES.index(patient.menopause), jnp.int64),
+    )
+    constants = jax.tree.map(np.float64, p)
+    steps = grid_of(patient, treatments, first, last_year, p)
+    room = filled(steps, _ROOM * math.ceil(steps.steps / _ROOM))
+    begins, moves = walked(Step(**vars(room)), np.int64(steps.steps), np.float64(first), life, constants)
+    return life, constants, steps, np.asarray(begins), np.asarray(moves)
 
 
 def body_at_start(patient: Patient, p: ModelParameters, treatments: Sequence[Treatment] = ()) -> Body:
-    """The body of a patient when her study starts (scalars)."""
-    first = _reported_from_start(patient, p, treatments, 0)
+    """The body of a patient when her study starts (scalars), before a dose that falls on that time."""
+    first = _seen(patient, p, treatments, np.zeros(1))
     parts = (first.cells, first.drugs, first.tissue)
     return Body(*(jax.tree.map(lambda series: jnp.asarray(series[0]), part) for part in parts))
-
-
-def young_body(age_yr: Any, p: ModelParameters) -> Body:
-    """A healthy body without a drug, with the marrow fat of an age [yr]; of the precision of the constants."""
-    body = healthy_body()
-    fat = fat_target(jnp.zeros_like(p.cells.fat_healthy), jnp.asarray(age_yr, jnp.asarray(p.cells.fat_healthy).dtype),
-                     p.cells) / p.cells.fat_healthy  # fmt: skip
-    return dataclasses.replace(body, cells=dataclasses.replace(body.cells, marrow_fat=fat))
 
 
 def _processor() -> jax.Device:

@@ -18,9 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import LifeCourse, ModelParameters, Report
+from microct.signalling.integration import LifeCourse, ModelParameters, Report, Step
 from microct.signalling.patient import Patient
-from microct.signalling.trajectory import trajectory
+from microct.signalling.walk import trajectory
 
 MENOPAUSE_SD_YR = 4.0
 MENOPAUSE_AGES_YR = (40.0, 60.0)
@@ -101,28 +101,25 @@ def kept(at: Report) -> dict[str, jax.Array]:
     return dict(zip(KEPT, series, strict=True))
 
 
-@partial(jax.jit, static_argnames=("course", "first_year", "samples_per_year"))
-def lives(
-    of: Women, p: ModelParameters, doses_per_d: jax.Array, course: int, first_year: int, samples_per_year: int = 2
-) -> dict[str, jax.Array]:
+@partial(jax.jit, static_argnames=("course", "first_year"))
+def lives(of: Women, p: ModelParameters, steps: Step, course: int, first_year: int) -> dict[str, jax.Array]:
     """The years of every woman, mapped in one program.
 
     Args:
         of: the women.
         p: constants that they share.
-        doses_per_d: what they are given (years, steps, drugs), from ``first_year`` on.
+        steps: of all of them, in rows from ``first_year`` on (`timeline.grid_of_crowds`), with what they are given.
         course: place of the course of estrogen in `COURSES`.
         first_year: year of the study clock at which they are healthy.
-        samples_per_year: how often they are looked at.
 
     Returns:
-        The series of `KEPT`, each (n, years * samples_per_year).
+        The series of `KEPT`, each (n, rows).
     """
 
     def one(age: jax.Array, menopause: jax.Array, own: dict[str, jax.Array]) -> dict[str, jax.Array]:
         mine = dataclasses.replace(p, cells=dataclasses.replace(p.cells, **own))  # type: ignore[arg-type]
         life = LifeCourse(age, menopause, jnp.asarray(course))
-        return kept(trajectory(life, mine, doses_per_d, first_year, samples_per_year))
+        return kept(trajectory(life, mine, steps, first_year))
 
     return jax.vmap(one)(of.age_at_start_yr, of.menopause_yr, of.constants)
 

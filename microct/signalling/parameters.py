@@ -157,11 +157,11 @@ class CellParameters:
     osteoblast_time_d: float = constant(60.0, "day", "time constant of osteoblasts", "unverified: Manolagas, 3 months")
     reserve_time_d: float = constant(300.0, "day", "recovery of the reserve of lining and progenitor cells")
     reserve_use: float = constant(
-        4.0, "1", "use of the reserve at full blockade of sclerostin, over its recovery",
+        3.0, "1", "use of the reserve at full blockade of sclerostin, over its recovery",
         "FRAME biopsies: MS/BS 5.64 % at 2 months, below placebo at 12", fitted=True,
     )  # fmt: skip
     modeling_um_per_yr: float = constant(
-        29.5, "um/yr", "bone formed on quiescent surface at full blockade of sclerostin, whole reserve",
+        26.0, "um/yr", "bone formed on quiescent surface at full blockade of sclerostin, whole reserve",
         "FRAME: spine +13.3 % (unverified)", fitted=True,
     )  # fmt: skip
     osteogenic_exponent: float = constant(

@@ -2,8 +2,8 @@
 
 Nothing is written twice: the equations are those of `integration.slope`, traced by JAX into a list of elementary
 operations, each of which becomes an assignment rule. Constants and initial values are named parameters that may be
-changed; cells, drugs and bone are parameters with rate rules; doses are switched by events. Time is in days since the
-start of the study.
+changed; cells, drugs and bone are parameters with rate rules. A single dose is an event that adds it to what is in the
+body; daily drugs flow, and events turn the flow on and off. Time is in days since the start of the study.
 """
 
 from __future__ import annotations
@@ -19,17 +19,10 @@ import numpy as np
 from jax.extend.core import Literal
 
 from microct.signalling.cell_course import body_at_start, prepared
-from microct.signalling.drugs.pharmacy import DRUGS
-from microct.signalling.drugs.schedule import Treatment, doses_per_day
+from microct.signalling.drugs.pharmacy import DRUGS, REGIMENS, drug_intake
+from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import (
-    STEPS_PER_YEAR,
-    Body,
-    LifeCourse,
-    ModelParameters,
-    moment,
-    slope,
-)
+from microct.signalling.integration import Body, LifeCourse, ModelParameters, moment, slope
 from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
 from microct.signalling.patient import Patient
 
@@ -58,29 +51,32 @@ def to_sbml(
     Returns:
         A document whose parameters are named as in microct, levels joined by "_": ``cells_osteoclasts``,
         ``drugs_denosumab_central``, ``tissue_trabecular_volume``, ``signals_rankl``, ``demand_erosion_depth_um``,
-        ``readouts_ctx``, and constants ``p_cells_th17_gain``.
+        ``readouts_ctx``, and constants ``p_cells_th17_gain``. ``dose_denosumab`` multiplies every dose of a drug: 1,
+        or 0 for her years without it.
     """
     p = prepared(patient, parameters, knock_out)
     with jax.enable_x64(True):
-        start = body_at_start(patient, p, tuple(treatments))
+        start = body_at_start(patient, p, tuple(treatments))  # before a dose that falls on it: that is an event
         values = jax.tree.map(lambda value: jnp.asarray(value, jnp.float64), p)
         course = COURSES.index(patient.menopause)
 
-        def model(body: Body, year: jax.Array, doses: list[jax.Array], p: ModelParameters) -> tuple[Body, Any]:
+        def model(body: Body, year: jax.Array, flows: list[jax.Array], p: ModelParameters) -> tuple[Body, Any]:
             life = LifeCourse(patient.age_at_start_yr, patient.menopause_after_start_yr, course)
             now = moment(body, year, life, p)
-            shown = {name: getattr(now, name) for name in OUTPUTS}
-            return slope(body, year, doses, life, p), shown  # type: ignore[arg-type]
+            shown = {name: getattr(now, name) for name in OUTPUTS} | {"intake": drug_intake(ones, p.drugs)}
+            return slope(body, year, flows, life, p), shown  # type: ignore[arg-type]
 
-        none = [jnp.zeros(())] * len(DRUGS)
+        none, ones = [jnp.zeros(())] * len(DRUGS), [jnp.ones(())] * len(DRUGS)
         closed, outputs = jax.make_jaxpr(model, return_shape=True)(start, jnp.zeros(()), none, values)
 
     states = list(_named(start, ""))
     constants = [(f"p_{name}", value) for name, value in _named(values, "")]
-    schedule = doses_per_day(treatments, 0, max(years, 1), STEPS_PER_YEAR).reshape(-1, len(DRUGS))
-    doses = [(f"dose_{drug}", float(schedule[0, place])) for place, drug in enumerate(DRUGS)]
+    given = [one for one in treatments if one.dose > 0]
+    flows = [(f"flow_{drug}", _flow(given, drug, 0.0)) for drug in DRUGS]
 
-    names = [name for name, _ in states] + ["year"] + [name for name, _ in doses] + [name for name, _ in constants]
+    names = (
+        [name for name, _ in states] + ["year"] + [f"given_{drug}" for drug in DRUGS] + [name for name, _ in constants]
+    )
     written = _Writer(dict(zip(closed.jaxpr.invars, names, strict=True)))
     for variable, constant in zip(closed.jaxpr.constvars, closed.consts, strict=True):
         written.known[variable] = float(np.asarray(constant))
@@ -89,17 +85,23 @@ def to_sbml(
     shown = [name for name, _ in _named(outputs[1], "")]
 
     rules = [_rule("assignmentRule", "year", _apply("divide", _TIME, _number(DAYS_PER_YEAR)))]
+    rules += [
+        _rule("assignmentRule", f"given_{drug}", _apply("times", _atom(f"dose_{drug}"), _atom(f"flow_{drug}")))
+        for drug in DRUGS
+    ]
     rules += [_rule("assignmentRule", name, content) for name, content in written.rules]
     rules += [_rule("rateRule", name, _atom(result)) for (name, _), result in zip(states, results, strict=False)]
     rules += [
         _rule("assignmentRule", name, _atom(result)) for name, result in zip(shown, results[len(states) :], strict=True)
     ]
-    moving = [*states, *doses]
-    computed = ["year", *(name for name, _ in written.rules), *shown]
+    moving = [*states, *flows]
+    computed = ["year", *(f"given_{drug}" for drug in DRUGS), *(name for name, _ in written.rules), *shown]
+    constants += [(f"dose_{drug}", 1.0) for drug in DRUGS]
     listed = [_parameter(name, value, constant=False) for name, value in moving]
     listed += [_parameter(name, None, constant=False) for name in computed]
     listed += [_parameter(name, value, constant=True) for name, value in constants]
-    events = list(_events(schedule))
+    per_dose = [name for name in shown if name.startswith("intake_")]
+    events = [*_single_doses(given, max(years, 1), per_dose), *_turns(given, max(years, 1))]
     parts = [("listOfParameters", listed), ("listOfRules", rules), ("listOfEvents", events)]
     body = "\n".join(f"<{tag}>\n" + "\n".join(items) + f"\n</{tag}>" for tag, items in parts if items)
     return (
@@ -233,16 +235,49 @@ def _parameter(name: str, value: float | None, constant: bool) -> str:
     return f"<parameter id={quoteattr(name)}{shown} constant={quoteattr(str(constant).lower())}/>"
 
 
-def _events(schedule: np.ndarray) -> Iterator[str]:
-    """One event for each change of a dose."""
-    step_d = DAYS_PER_YEAR / STEPS_PER_YEAR
-    for place, drug in enumerate(DRUGS):
-        rates = schedule[:, place]
-        for step in np.flatnonzero(np.diff(rates)) + 1:
-            trigger = _apply("geq", _TIME, _number(float(step * step_d)))
-            yield (
-                f'<event id="dose_{drug}_{step}" useValuesFromTriggerTime="true">'
-                f'<trigger initialValue="false" persistent="true"><math xmlns="{_MATHML}">{trigger}</math></trigger>'
-                f'<listOfEventAssignments><eventAssignment variable="dose_{drug}"><math xmlns="{_MATHML}">'
-                f"{_number(float(rates[step]))}</math></eventAssignment></listOfEventAssignments></event>"
+def _flow(given: Sequence[Treatment], drug: str, time_yr: float) -> float:
+    """The steady flow of a drug at a time of the study clock, in its unit a day."""
+    return sum(
+        one.flow_per_d()
+        for one in given
+        if one.drug == drug and one.flows and any(begin <= time_yr < end for begin, end in one.spans_yr())
+    )
+
+
+def _single_doses(given: Sequence[Treatment], years: int, per_dose: Sequence[str]) -> Iterator[str]:
+    """One event for each single dose; ``per_dose``: names of what a dose of 1 adds to an amount."""
+    for number, one in enumerate(given):
+        if one.flows:
+            continue
+        fills = [name for name in per_dose if name.startswith(f"intake_{one.drug}_")]
+        amount = _apply("times", _atom(f"dose_{one.drug}"), _number(one.dose * REGIMENS[one.drug].dose))
+        for place, time_yr in enumerate(one.dose_times_yr(0, years)):
+            states = {"drugs_" + name.removeprefix("intake_"): name for name in fills}
+            added = {
+                state: _apply("plus", _atom(state), _apply("times", amount, _atom(name)))
+                for state, name in states.items()
+            }
+            yield _event(f"dose_{one.drug}_{number}_{place}", float(time_yr) * DAYS_PER_YEAR, added)
+
+
+def _turns(given: Sequence[Treatment], years: int) -> Iterator[str]:
+    """One event for each time at which a flow begins or ends."""
+    for drug in DRUGS:
+        spans = [span for one in given if one.drug == drug and one.flows for span in one.spans_yr()]
+        for place, time_yr in enumerate(sorted({edge for span in spans for edge in span if 0 < edge < years})):
+            yield _event(
+                f"flow_{drug}_{place}", time_yr * DAYS_PER_YEAR, {f"flow_{drug}": _number(_flow(given, drug, time_yr))}
             )
+
+
+def _event(name: str, time_d: float, changes: dict[str, str]) -> str:
+    trigger = _apply("geq", _TIME, _number(time_d))
+    listed = "".join(
+        f'<eventAssignment variable={quoteattr(variable)}><math xmlns="{_MATHML}">{content}</math></eventAssignment>'
+        for variable, content in changes.items()
+    )
+    return (
+        f'<event id="{name}" useValuesFromTriggerTime="true">'
+        f'<trigger initialValue="false" persistent="true"><math xmlns="{_MATHML}">{trigger}</math></trigger>'
+        f"<listOfEventAssignments>{listed}</listOfEventAssignments></event>"
+    )

@@ -10,7 +10,8 @@ import numpy as np
 
 from microct.signalling import ensemble as virtual
 from microct.signalling.cell_course import prepared
-from microct.signalling.drugs.schedule import doses_per_day
+from microct.signalling.integration import Step
+from microct.signalling.timeline import grid_of_crowds
 from microct.simulation.config import Study
 from microct.simulation.demand import patient_of, treatments_of
 from microct.status import StudyError
@@ -18,7 +19,6 @@ from microct.status import StudyError
 SAMPLES_PER_YEAR = 2
 #: Percentiles of the bands.
 LEVELS = (5.0, 25.0, 50.0, 75.0, 95.0)
-STEPS_UNTREATED, STEPS_TREATED = 46, 92  # a year; under drugs osteoclasts die faster
 RUN_IN_YR = 10
 BATCH = 4096
 
@@ -97,19 +97,18 @@ def _lived(study: Study, of: virtual.Women) -> list[dict[str, np.ndarray]]:
     """The series of every woman from the start of the study on, batch by batch."""
     patient, treatments = patient_of(study), treatments_of(study)
     p = virtual.single_precision(prepared(patient, knock_out=study.patient.knock_out))
-    steps = STEPS_TREATED if treatments else STEPS_UNTREATED
     earliest = float(np.min(of.menopause_yr)) if patient.menopause != "none" else 0.0
     first = -int(np.ceil(max(RUN_IN_YR, RUN_IN_YR - earliest)))
     years = int(np.floor(study.time.years)) + 1
     last = (-first + study.time.years) * SAMPLES_PER_YEAR
-    doses = jnp.asarray(doses_per_day(treatments, first, years - first, steps), jnp.float32)
+    steps = Step(**vars(grid_of_crowds(treatments, first, years, SAMPLES_PER_YEAR)))
     count = of.menopause_yr.shape[0]
     batch = min(BATCH, count)
     parts = []
     for begin in range(0, count, batch):
         place = np.minimum(np.arange(begin, begin + batch), count - 1)  # the last batch is filled up: one program
         some = jax.tree.map(lambda values, place=place: values[place], of)
-        seen = virtual.lives(some, p, doses, virtual.place_of(patient), first, SAMPLES_PER_YEAR)
+        seen = virtual.lives(some, p, steps, virtual.place_of(patient), first)
         keep = min(batch, count - begin)
         parts.append(
             {

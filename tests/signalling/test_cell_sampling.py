@@ -39,10 +39,15 @@ def test_a_longer_study_changes_nothing_before(whole):
     assert np.array_equal(_everything(course(OF, longer))[:, : WHOLE.size], whole)
 
 
-def test_between_steps_the_course_is_a_line():
-    step = 1 / 732
-    at = course(OF, np.array([2000, 2000.25, 2001]) * step).erosion_depth_um
-    assert at[1] == pytest.approx(0.75 * at[0] + 0.25 * at[2], abs=1e-12)
+def test_within_a_step_the_course_bends_with_its_slopes():
+    step = 1 / 48
+    for of in (lambda at: at.signals["Oc"], lambda at: at.signals["Ot"], lambda at: at.readouts["CTX"]):
+        at = of(course(OF, np.array([105, 105.5, 106]) * step))
+        line = 0.5 * (at[0] + at[2])
+        finer = of(course(OF, np.linspace(105, 106, 9) * step))
+        assert finer[4] == at[1]
+        assert np.all(np.diff(finer) * np.sign(at[2] - at[0]) > 0)
+        assert abs(at[1] - line) < 0.05 * abs(at[2] - at[0])
 
 
 def test_times_may_repeat_and_may_be_none():

@@ -12,22 +12,15 @@ from hypothesis import strategies as st
 from microct.signalling import CellParameters, Patient, course, healthy_demand, parameter_table
 from microct.signalling.drugs import DRUGS
 from microct.signalling.estrogen import COURSES
-from microct.signalling.integration import (
-    STEPS_PER_YEAR,
-    LifeCourse,
-    ModelParameters,
-    Report,
-    advance,
-    healthy_body,
-    slope,
-)
+from microct.signalling.integration import LifeCourse, ModelParameters, Report, Step, slope
 from microct.signalling.parameters import checked
 from microct.signalling.rates import Surroundings, rates
 from microct.signalling.state import CellState, healthy_state
+from microct.signalling.timeline import STEPS_PER_YEAR, by_sample, grid
+from microct.signalling.walk import healthy_body, trajectory
 from microct.status import StudyError
 
 YEARS = np.linspace(0.0, 30.0, 61)
-NOTHING = jnp.zeros((STEPS_PER_YEAR, len(DRUGS)))
 
 
 @pytest.mark.parametrize("double", [False, True])
@@ -77,12 +70,11 @@ def test_every_rate_of_the_whole_body_is_exactly_zero_in_health(double):
 def test_single_precision_does_not_drift_either():
     p = ModelParameters(cells=dataclasses.replace(CellParameters(), ageing_response=0.0))
     p = jax.tree.map(lambda value: jnp.asarray(value, jnp.float32), p)
-    body, life = healthy_body(), LifeCourse(50.0, 0.0, COURSES.index("none"))
-    for year in range(3):
-        body, _ = advance(body, jnp.asarray(year), life, p, NOTHING)
-    for name, value in vars(body.cells).items():
+    life = LifeCourse(50.0, 0.0, COURSES.index("none"))
+    steps = by_sample(grid((), 0, 3, (48, 48, 48)), 2)
+    for name, value in vars(trajectory(life, p, Step(**vars(steps)), 0).cells).items():
         assert value.dtype == jnp.float32
-        assert value == 1.0, name
+        assert np.all(value == 1.0), name
 
 
 def test_health_is_lost_when_a_constant_no_longer_balances():
@@ -112,10 +104,8 @@ def test_populations_stay_positive_whatever_the_constants(factors, menopause, ag
     changes |= {name: min(changes[name], 0.5) for name in shares}
     p = checked(dataclasses.replace(usual, **changes))
     life = LifeCourse(jnp.asarray(age), jnp.asarray(0.5), jnp.asarray(COURSES.index(menopause)))
-    body, model = healthy_body(), jax.tree.map(jnp.asarray, ModelParameters(cells=p))
-    for year in range(2):
-        body, report = advance(body, jnp.asarray(year), life, model, NOTHING)
-        _all_positive(report)
+    steps = by_sample(grid((), 0, 2, (STEPS_PER_YEAR,) * 3), STEPS_PER_YEAR)  # every step is looked at
+    _all_positive(trajectory(life, jax.tree.map(jnp.asarray, ModelParameters(cells=p)), Step(**vars(steps)), 0))
 
 
 def _all_positive(report: Report) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import jax
 
 from microct.signalling.constants import constant
-from microct.signalling.drugs.bisphosphonate import Amounts, effects, rates
+from microct.signalling.drugs.bisphosphonate import Amounts, effects, intake, rates
 from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(70.0, "mg", 7.0, "oral, weekly", "label: 70 mg weekly, as 10 mg daily (unverified)")
-__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "rates"]
+__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "intake", "rates"]
 
 
 @jax.tree_util.register_dataclass

@@ -29,11 +29,16 @@ class Amounts:
     buried: jax.Array | float = 0.0
 
 
-def rates(amounts: Amounts, dose_per_d: jax.Array, births: jax.Array, c: Any) -> Amounts:
+def intake(dose: jax.Array, c: Any) -> Amounts:
+    """What a dose [mg] brings to the surface of bone [mg]; or a flow of it, in a day."""
+    return Amounts(surface=c.uptake * dose)
+
+
+def rates(amounts: Amounts, births: jax.Array, c: Any) -> Amounts:
     """Change of both pools [mg/day]; ``births`` is the untouched drive to resorb over the block, fold of health."""
     leaves = amounts.surface / (c.surface_time_yr * DAYS_PER_YEAR)
     released = amounts.buried * births / (c.skeleton_time_yr * DAYS_PER_YEAR)
-    return Amounts(surface=c.uptake * dose_per_d - leaves + c.recycled * released, buried=leaves - released)
+    return Amounts(surface=c.recycled * released - leaves, buried=leaves - released)
 
 
 def effects(amounts: Amounts, c: Any) -> Effects:

@@ -16,6 +16,11 @@ class Amounts:
     exposure: jax.Array | float = 0.0
 
 
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Any) -> Amounts:
+def intake(dose: jax.Array, c: Any) -> Amounts:
+    """What a dose [mg] adds to the exposure [1]; or a flow of it, in a day."""
+    return Amounts(exposure=dose / c.daily_dose_mg / c.exposure_time_d)
+
+
+def rates(amounts: Amounts, c: Any) -> Amounts:
     """Change of the exposure [1/day]."""
-    return Amounts(exposure=(dose_per_d / c.daily_dose_mg - amounts.exposure) / c.exposure_time_d)
+    return Amounts(exposure=-amounts.exposure / c.exposure_time_d)

@@ -49,18 +49,30 @@ class Amounts:
     at_effect: jax.Array | float = 0.0
 
 
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Constants) -> Amounts:
+def intake(dose: jax.Array, c: Constants) -> Amounts:
+    """What a dose [mg] adds to the depot [mg]; or a flow of it, in a day."""
+    return Amounts(depot=c.bioavailability * dose)
+
+
+def rates(amounts: Amounts, c: Constants) -> Amounts:
     """Change of depot and concentrations in a day."""
     absorbed = c.absorption_per_d * amounts.depot
     exchanged = c.exchange_l_per_d * (amounts.central - amounts.peripheral)
     saturable = c.most_cleared_ug_per_d * amounts.central / (c.half_cleared_ug_per_l + amounts.central)
     cleared = c.clearance_l_per_d * amounts.central + saturable
     return Amounts(
-        depot=c.bioavailability * dose_per_d - absorbed,
+        depot=-absorbed,
         central=(1000 * absorbed - exchanged - cleared) / c.central_l,
         peripheral=exchanged / c.peripheral_l,
         at_effect=(amounts.central - amounts.at_effect) / c.effect_time_d,
     )
+
+
+def shortest_time_d(c: Constants) -> float:
+    """The shortest time constant of the concentrations [day]: exchange between the volumes, and clearance."""
+    saturable = c.most_cleared_ug_per_d / c.half_cleared_ug_per_l
+    central = (c.exchange_l_per_d + c.clearance_l_per_d + saturable) / c.central_l
+    return float(1 / (central + c.exchange_l_per_d / c.peripheral_l))
 
 
 def effects(amounts: Amounts, c: Constants) -> Effects:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import jax
@@ -61,24 +62,41 @@ class DrugState:
     hrt: hrt.Amounts = field(default_factory=hrt.Amounts)
 
 
-def drug_rates(amounts: DrugState, doses_per_d: jax.Array, births: jax.Array, p: DrugParameters) -> DrugState:
-    """d(amounts)/dt [1/day], one line for each drug.
+def drug_intake(doses: jax.Array | Sequence[jax.Array], p: DrugParameters) -> DrugState:
+    """What doses add to what is in the body.
+
+    Args:
+        doses: of each drug, in its regimen's unit, in the order of `DRUGS` (7,); or flows of them, in a day.
+        p: constants.
+    """
+    given = dict(zip(DRUGS, doses, strict=True))
+    return DrugState(
+        alendronate=alendronate.intake(given["alendronate"], p.alendronate),
+        zoledronate=zoledronate.intake(given["zoledronate"], p.zoledronate),
+        denosumab=denosumab.intake(given["denosumab"], p.denosumab),
+        teriparatide=teriparatide.intake(given["teriparatide"], p.teriparatide),
+        romosozumab=romosozumab.intake(given["romosozumab"], p.romosozumab),
+        raloxifene=raloxifene.intake(given["raloxifene"], p.raloxifene),
+        hrt=hrt.intake(given["hrt"], p.hrt),
+    )
+
+
+def drug_rates(amounts: DrugState, births: jax.Array, p: DrugParameters) -> DrugState:
+    """d(amounts)/dt between doses [1/day], one line for each drug.
 
     Args:
         amounts: of every drug.
-        doses_per_d: what is given in a day of each drug, in its regimen's unit, in the order of `DRUGS` (7,).
         births: births of BMUs over health [1]: resorption frees bisphosphonate.
         p: constants.
     """
-    given = dict(zip(DRUGS, doses_per_d, strict=True))
     return DrugState(
-        alendronate=alendronate.rates(amounts.alendronate, given["alendronate"], births, p.alendronate),
-        zoledronate=zoledronate.rates(amounts.zoledronate, given["zoledronate"], births, p.zoledronate),
-        denosumab=denosumab.rates(amounts.denosumab, given["denosumab"], p.denosumab),
-        teriparatide=teriparatide.rates(amounts.teriparatide, given["teriparatide"], p.teriparatide),
-        romosozumab=romosozumab.rates(amounts.romosozumab, given["romosozumab"], p.romosozumab),
-        raloxifene=raloxifene.rates(amounts.raloxifene, given["raloxifene"], p.raloxifene),
-        hrt=hrt.rates(amounts.hrt, given["hrt"], p.hrt),
+        alendronate=alendronate.rates(amounts.alendronate, births, p.alendronate),
+        zoledronate=zoledronate.rates(amounts.zoledronate, births, p.zoledronate),
+        denosumab=denosumab.rates(amounts.denosumab, p.denosumab),
+        teriparatide=teriparatide.rates(amounts.teriparatide, p.teriparatide),
+        romosozumab=romosozumab.rates(amounts.romosozumab, p.romosozumab),
+        raloxifene=raloxifene.rates(amounts.raloxifene, p.raloxifene),
+        hrt=hrt.rates(amounts.hrt, p.hrt),
     )
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import jax
 
 from microct.signalling.constants import constant
-from microct.signalling.drugs.daily import Amounts, rates
+from microct.signalling.drugs.daily import Amounts, intake, rates
 from microct.signalling.drugs.effects import Effects
 from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(60.0, "mg", 1.0, "oral, daily", "MORE: 60 mg a day")
-__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "rates"]
+__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "intake", "rates"]
 
 
 @jax.tree_util.register_dataclass

@@ -29,7 +29,7 @@ class Constants:
     clearance_l_per_d: float = constant(0.23, "L/day", "clearance", MARTIN, verified=True)
     half_mg_per_l: float = constant(3.0, "mg/L", "concentration at which half of sclerostin is bound")
     opg_gain: float = constant(
-        2.3, "1", "OPG at full blockade", "biopsies: ES/BS 1.8 against 3.4 %, Chavassieux 2019", fitted=True
+        4.0, "1", "OPG at full blockade", "biopsies: ES/BS 1.8 against 3.4 %, Chavassieux 2019", fitted=True
     )
 
 
@@ -42,11 +42,16 @@ class Amounts:
     serum: jax.Array | float = 0.0
 
 
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Constants) -> Amounts:
+def intake(dose: jax.Array, c: Constants) -> Amounts:
+    """What a dose [mg] adds to the depot [mg]; or a flow of it, in a day."""
+    return Amounts(depot=c.bioavailability * dose)
+
+
+def rates(amounts: Amounts, c: Constants) -> Amounts:
     """Change of depot and serum in a day."""
     absorbed = c.absorption_per_d * amounts.depot
     return Amounts(
-        depot=c.bioavailability * dose_per_d - absorbed,
+        depot=-absorbed,
         serum=(absorbed - c.clearance_l_per_d * amounts.serum) / c.central_l,
     )
 

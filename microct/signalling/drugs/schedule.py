@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from microct.status import StudyError
 
 LARGEST_DOSE = 20.0  # usual doses; beyond, nothing was ever measured
 SHORTEST_INTERVAL_D = 1.0
+RAREST_FLOW_D = 2.0  # a daily drug given more rarely comes in single doses
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Treatment:
 
     def dose_times_yr(self, first_yr: float, last_yr: float) -> np.ndarray:
         """Times of doses in [first, last) [yr since the start of the study], ascending."""
-        interval_yr = (REGIMENS[self.drug].interval_d if self.interval_d is None else self.interval_d) / DAYS_PER_YEAR
+        interval_yr = self.every_d / DAYS_PER_YEAR
         end = min(last_yr, math.inf if self.stop_yr is None else self.stop_yr)
         begin = max(0, math.ceil((first_yr - self.start_yr) / interval_yr - 1e-9))
         count = max(0, math.ceil((end - self.start_yr) / interval_yr - 1e-9) - begin)
@@ -69,27 +69,27 @@ class Treatment:
             times = times[(times < off) | (times >= on)]
         return times
 
+    @property
+    def every_d(self) -> float:
+        """Time between two doses [day]."""
+        return REGIMENS[self.drug].interval_d if self.interval_d is None else self.interval_d
 
-def doses_per_day(treatments: Sequence[Treatment], year: int, years: int, steps_per_year: int) -> np.ndarray:
-    """What is given of each drug, as a rate over each step.
+    @property
+    def flows(self) -> bool:
+        """Whether it is given so often that doses count as a steady flow: daily drugs, every second day at least."""
+        return REGIMENS[self.drug].interval_d <= 1 and self.every_d <= RAREST_FLOW_D
 
-    A dose flows in during the step in which it falls.
+    def flow_per_d(self) -> float:
+        """The steady flow, in the regimen's unit a day."""
+        return self.dose * REGIMENS[self.drug].dose / self.every_d
 
-    Args:
-        treatments: in any order; those of one drug add up.
-        year: first year, on the study clock.
-        years: how many.
-        steps_per_year: of the integrator.
-
-    Returns:
-        (years, steps_per_year, drugs) float64, in the unit of the drug's regimen a day.
-    """
-    rates = np.zeros((years * steps_per_year, len(DRUGS)))
-    step_d = DAYS_PER_YEAR / steps_per_year
-    for one in treatments:
-        if one.dose == 0:
-            continue
-        amount = one.dose * REGIMENS[one.drug].dose
-        step = np.floor((one.dose_times_yr(year, year + years) - year) * steps_per_year + 1e-6).astype(np.int64)
-        np.add.at(rates[:, DRUGS.index(one.drug)], np.clip(step, 0, len(rates) - 1), amount / step_d)
-    return rates.reshape(years, steps_per_year, len(DRUGS))
+    def spans_yr(self) -> list[tuple[float, float]]:
+        """From when until when it is given, without holidays [yr since the start of the study]; may end at infinity."""
+        spans, begin = [], self.start_yr
+        for off, on in sorted(self.holidays_yr):
+            if off > begin:
+                spans.append((begin, off))
+            begin = max(begin, on)
+        spans.append((begin, math.inf))
+        last = math.inf if self.stop_yr is None else self.stop_yr
+        return [(begin, min(end, last)) for begin, end in spans if begin < min(end, last)]

@@ -47,10 +47,15 @@ class Amounts:
     late: jax.Array | float = 0.0
 
 
-def rates(amounts: Amounts, dose_per_d: jax.Array, c: Constants) -> Amounts:
+def intake(dose: jax.Array, c: Constants) -> Amounts:
+    """What a dose [ug] adds to the exposure [1]; or a flow of it, in a day."""
+    return Amounts(exposure=dose / c.daily_dose_ug / c.exposure_time_d)
+
+
+def rates(amounts: Amounts, c: Constants) -> Amounts:
     """Change of the exposure, early and late [1/day]."""
     return Amounts(
-        exposure=(dose_per_d / c.daily_dose_ug - amounts.exposure) / c.exposure_time_d,
+        exposure=-amounts.exposure / c.exposure_time_d,
         late=(amounts.exposure - amounts.late) / c.rankl_time_d,
     )
 

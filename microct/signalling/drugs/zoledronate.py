@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import jax
 
 from microct.signalling.constants import constant
-from microct.signalling.drugs.bisphosphonate import Amounts, effects, rates
+from microct.signalling.drugs.bisphosphonate import Amounts, effects, intake, rates
 from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(5.0, "mg", 365.25, "infusion, yearly", "HORIZON: 5 mg a year")
-__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "rates"]
+__all__ = ["REGIMEN", "Amounts", "Constants", "effects", "intake", "rates"]
 
 
 @jax.tree_util.register_dataclass
@@ -21,7 +21,7 @@ class Constants:
 
     uptake: float = constant(0.55, "1", "share of an infusion that reaches bone")
     surface_time_yr: float = constant(
-        2.0, "yr", "how long it lies on the surface", "Grey 2017: effect of one dose", fitted=True
+        1.6, "yr", "how long it lies on the surface", "Grey 2017: effect of one dose", fitted=True
     )
     skeleton_time_yr: float = constant(8.0, "yr", "residence in bone at healthy turnover")
     recycled: float = constant(0.5, "1", "share of what resorption frees that binds anew")
