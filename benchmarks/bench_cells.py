@@ -2,7 +2,7 @@
 
     python benchmarks/bench_cells.py [--women 1024] [--budget-seconds 300] [--quick]
 
-One woman: `course` in double precision, with 22 years of run-in. Many: `lives` in single precision, with steps of a week
+One woman: `course` in double precision, with 22 years of run-in. Many: `lives` in single precision, with weekly steps
 (three days under drugs), in the batches of `microct ensemble`. Peers: the definition in
 NumPy and scipy of `tests/reference` (the same model), and bone_models (`pip install bone_models`), other and smaller
 models of bone cells; all for each simulated year of one woman.
