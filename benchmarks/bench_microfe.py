@@ -35,23 +35,31 @@ from microct.mechanics.equilibrium import Equilibrium, loaded_mesh
 
 MODULUS_MPA, POISSON, EDGE_MM, STRAIN = 6800.0, 0.3, 0.03, -0.01
 
+#: Edge beyond which a volume is made of smaller ones, so that making it does not take longer than solving it.
+MIRRORED = 160
+
 
 def rods(edge: int) -> np.ndarray:
-    """Open cells of rods, as in trabecular bone, made by the project's generator."""
+    """Open cells of rods, as in trabecular bone, made by the project's generator; large ones are mirrored."""
+    made = min(edge, MIRRORED)
     block = sample(
-        "trabecular", size_mm=edge * EDGE_MM, voxel_size_um=1000 * EDGE_MM, seed=1, plate_share=0.0,
+        "trabecular", size_mm=made * EDGE_MM, voxel_size_um=1000 * EDGE_MM, seed=1, plate_share=0.0,
         bone_volume_fraction=0.22,
     )  # fmt: skip
-    return block.values >= 128
+    turn = np.arange(edge) % (2 * made)
+    turn = np.minimum(turn, 2 * made - 1 - turn)
+    return (block.values >= 128)[np.ix_(turn, turn, turn)]
 
 
 def random_field(edge: int) -> np.ndarray:
-    """The upper 22 % of a smooth Gaussian field: thin necks, far harder than bone."""
+    """The upper 22 % of a smooth Gaussian field: thin necks, far harder than bone; large ones repeat themselves."""
+    made = min(edge, MIRRORED)
     rng = np.random.default_rng(0)
-    frequency = np.fft.fftfreq(edge)
+    frequency = np.fft.fftfreq(made)
     squared = frequency[:, None, None] ** 2 + frequency[None, :, None] ** 2 + frequency[None, None, :] ** 2
-    noise = np.fft.ifftn(np.fft.fftn(rng.standard_normal((edge,) * 3)) * np.exp(-2 * (np.pi * 3) ** 2 * squared)).real
-    return noise > np.quantile(noise, 0.78)
+    noise = np.fft.ifftn(np.fft.fftn(rng.standard_normal((made,) * 3)) * np.exp(-2 * (np.pi * 3) ** 2 * squared)).real
+    turn = np.arange(edge) % made
+    return (noise > np.quantile(noise, 0.78))[np.ix_(turn, turn, turn)]
 
 
 def largest_piece(bone: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,10 @@ def _by_edge(axes: Any, found: list[dict[str, Any]], key: str, label: str) -> No
                     *zip(*points, strict=True), line, marker="o", ms=4, color=color, label=f"{record['name']}, {kind}"
                 )
     axes.set_xticks(sorted(edges), [f"{edge}³" for edge in sorted(edges)])
-    axes.minorticks_off()
+    axes.xaxis.minorticks_off()
+    low, high = axes.get_ylim()  # whole decades, so that there is always a number to read
+    axes.set_ylim(10.0 ** math.floor(math.log10(low)), 10.0 ** math.ceil(math.log10(high)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("voxels")
     axes.set_ylabel(label)
     if edges:
