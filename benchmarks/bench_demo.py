@@ -32,7 +32,7 @@ def demo(words: list[str], environment: dict[str, str], limit_s: float) -> dict[
             done = subprocess.run([word.format(out=out) for word in words], cwd=ROOT, env=environment,
                                   capture_output=True, text=True, timeout=limit_s)  # fmt: skip
         except subprocess.TimeoutExpired:
-            return {"failed": f"not done within {limit_s:.0f} s"}
+            return {"failed": f"not done within {limit_s:g} s"}
         wall, after = time.perf_counter() - wall, resource.getrusage(resource.RUSAGE_CHILDREN)
         if done.returncode:
             return {"failed": "; ".join((done.stderr or done.stdout).strip().splitlines()[-3:])}

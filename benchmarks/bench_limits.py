@@ -16,7 +16,7 @@ import jax
 from limits_dense import Work, all_work
 from limits_events import WARM_STEPS, block_of_steps
 from machine import Record
-from measure import Budget, device_memory, median, options, table, timed
+from measure import Budget, device_memory, options, table, timed
 from roofline import Limits, limits
 
 
@@ -76,7 +76,7 @@ def attempt(record: Record, name: str, measure: Any) -> None:
         row = record.add(name, measure())
     except Exception as error:  # an out of memory on the device, above all
         row = record.add(name, {"failed": f"{type(error).__name__}: {error}"[:500]})
-    print(name, row.get("failed") or f"{1e3 * median(row):.4g} ms", flush=True)
+    print(name, f"failed: {row['failed']}" if "failed" in row else f"{1e3 * min(row['wall_s']):.4g} ms", flush=True)
 
 
 def shown(answer: dict[str, Any]) -> str:
@@ -99,6 +99,7 @@ def shown(answer: dict[str, Any]) -> str:
             more = {"us/birth": row["us_per_birth"], "births": row["births"], "x floor": row["times_floor"]}
             alone = {"fronts ms": 1e3 * min(fronts["wall_s"]), "fronts x floor": fronts["times_floor"]}
             event_rows.append(took | more | alone)
+    head += "".join(f"\n{name} failed: {row['failed']}" for name, row in answer.items() if "failed" in row)
     return "\n\n".join([head, table(dense_rows), *([table(event_rows)] if event_rows else [])])
 
 

@@ -225,7 +225,9 @@ def main() -> None:
             began = time.perf_counter()
             row = _attempt(record, what, lambda m=measure, e=edge: m(e, budget.left / 3))
             expected = time.perf_counter() - began
-            print(what, row.get("failed") or f"{row['s_per_year']:.4g} s a year", flush=True)
+            print(
+                what, f"failed: {row['failed']}" if "failed" in row else f"{row['s_per_year']:.4g} s a year", flush=True
+            )
             jax.clear_caches()
     what = f"{years:g} years of menopause, {main_edge}^3"
     if main_edge and asked.only in (None, "years") and budget.allows(what, 20.0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from typing import Any
 
@@ -52,6 +53,12 @@ def built(bone: Any, frequency_per_yr: float, years: float) -> Any:
     return build(bone, study)
 
 
+def without_births(model: Any) -> Any:
+    """The model under a demand that asks for no birth: what is at work goes on, alone."""
+    none = np.zeros_like(model.demand.activation_frequency_per_yr)
+    return dataclasses.replace(model, demand=dataclasses.replace(model.demand, activation_frequency_per_yr=none))
+
+
 def on_host(state: Any) -> Any:
     """The arrays of a state as copies on the host: what is handed to a step is used up by it."""
     return jax.tree.map(np.array, (state.fields, state.bmus))
@@ -59,7 +66,5 @@ def on_host(state: Any) -> Any:
 
 def on_device(state: Any, arrays: Any) -> Any:
     """The state with these arrays on the device."""
-    import dataclasses
-
     fields, bmus = jax.block_until_ready(jax.tree.map(jnp.array, arrays))
     return dataclasses.replace(state, fields=fields, bmus=bmus)

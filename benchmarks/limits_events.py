@@ -17,7 +17,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from bones import built, on_device, on_host, specimen
+from bones import built, on_device, on_host, specimen, without_births
 from measure import finished, timed
 from roofline import Limits
 
@@ -50,7 +50,7 @@ def block_of_steps(edge: int, limits: Limits, repeats: int = 5, warm_steps: int 
     front_bytes = changed * (entry + 4.0 * sector)
     floor = limits.floor_s(candidates_bytes + birth_bytes + front_bytes)
     answer = _clocked(state, kept, model, until, repeats)
-    fronts = _fronts_alone(state, kept, model, until - state.step, repeats)
+    fronts = _clocked(state, kept, without_births(model), until, repeats)
     took = min(answer["wall_s"])
     return {
         "edge": edge,
@@ -74,28 +74,6 @@ def _clocked(state: Any, kept: Any, model: Any, until: int, repeats: int) -> dic
 
     def run(start: Any) -> Any:
         return finished(step.advance(start, model, until).fields.fraction)
-
-    return _with_fresh_state(lambda: on_device(state, kept), run, repeats)
-
-
-def _fronts_alone(state: Any, kept: Any, model: Any, steps: int, repeats: int) -> dict[str, Any]:
-    """Repeats of the block without a candidate, so that nothing is born."""
-    import jax
-
-    from microct.kernels.bmu_table import Demand
-    from microct.kernels.turnover import block
-
-    none = Demand(jnp.zeros(steps, jnp.int32), jnp.full(steps, 2.4, jnp.float32), jnp.full(steps, 2.4, jnp.float32))
-    schedule = jax.tree.map(jnp.asarray, model.schedule)
-
-    def run(start: Any) -> Any:
-        return finished(
-            block(
-                start.fields, start.bmus, jnp.int32(start.count), jnp.int32(start.step), jnp.int32(steps), none,
-                schedule, jnp.uint32(model.seed), jnp.asarray(model.shares), jnp.float32(model.footprint_faces),
-                plan=model.plan,
-            )
-        )  # fmt: skip
 
     return _with_fresh_state(lambda: on_device(state, kept), run, repeats)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import bench_cells
+import bench_demo
 import bench_limits
+import bench_reference
 import bench_remodeling
+import bench_startup
 import limits_dense
 import limits_events
 import measure
@@ -139,6 +145,38 @@ def test_remodeling_has_a_row_and_a_job() -> None:
 def test_every_benchmark_knows_where_to_write_and_how_long_it_may_take() -> None:
     given = measure.options("Question?", 10.0).parse_args(["--out", "x", "--budget-seconds", "5", "--quick"])
     assert given == argparse.Namespace(out=Path("x"), budget_seconds=5.0, quick=True)
+
+
+def test_a_command_is_started_and_a_failure_is_said() -> None:
+    row = bench_startup.started(["-c", "pass"], 2)
+    assert 0 < min(row["wall_s"]) < 5
+    assert len(row["wall_s"]) == 2
+    assert bench_startup.started(["-c", "raise SystemExit('no such thing')"], 2) == {"failed": ["no such thing"]}
+
+
+def test_a_demo_is_timed_and_what_it_left_is_counted() -> None:
+    leave = "import pathlib, sys; p = pathlib.Path(sys.argv[1]); p.mkdir(); (p / 'x').write_bytes(bytes(100))"
+    row = bench_demo.demo([sys.executable, "-c", leave, "{out}"], dict(os.environ), 30.0)
+    assert (row["files"], row["bytes_on_disk"]) == (1, 100)
+    assert row["wall_s"][0] > 0
+    endless = bench_demo.demo([sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ), 0.5)
+    assert endless == {"failed": "not done within 0.5 s"}
+
+
+def test_definitions_stand_beside_kernels() -> None:
+    row = bench_reference.distance(48)
+    assert row["definition"]["us_per_unit"] > row["kernel"]["us_per_unit"] > 0
+    assert row["times_faster"] > 1
+
+
+@pytest.mark.slow
+def test_fronts_stand_beside_their_definition() -> None:
+    assert bench_reference.fronts(48)["times_faster"] > 1
+
+
+def test_peers_of_the_cells_run_or_are_said_missing() -> None:
+    row = bench_cells.peer("bone_models, Lemaire 2004 (3 states)")
+    assert row.get("us_per_woman_year", 0) > 0 or "bone_models" in row["missing"]
 
 
 def test_tables_are_short_and_leave_no_failure_out() -> None:
