@@ -49,6 +49,8 @@ SECTIONS = {
     " (docs/science-remodeling.md, section 9). Left out, all bone is trabecular.",
     "load": "Load in the loop: micro-FE from time to time, and a bone that follows what it feels"
     " (docs/science-remodeling.md, section 7).",
+    "osteocytes": "Osteocytes and microdamage: where they call BMUs (docs/science-tissue.md). Their number is always"
+    " reported.",
     "report": "What is measured, and how it is called.",
     "drug": "A drug that is given: one table `[[drug]]` each, as many as wanted; a combination or a sequence.",
 }

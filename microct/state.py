@@ -62,6 +62,27 @@ class Felt(NamedTuple):
     share: tuple[float, float, float]
 
 
+class Wear(NamedTuple):
+    """Osteocytes and damage as they were looked at last, on the host; where places call BMUs.
+
+    Attributes:
+        alive, damage, rate: (nz, ny, nx) float16, share of osteocytes alive, damage (1 in health), damage done in a
+            year; None where load does no damage, so that all follows from the step of formation.
+        since: step of that look.
+        scale: mean over the bone of the scan of the power of energy density that damages.
+        targeted: share of births that places call.
+        weight: (nz, ny, nx) uint8 [1/64], births that places call for relative to the demand.
+    """
+
+    alive: np.ndarray | None
+    damage: np.ndarray | None
+    rate: np.ndarray | None
+    since: int
+    scale: float
+    targeted: float
+    weight: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class State:
     """Everything that a later step depends on.
@@ -74,6 +95,8 @@ class State:
         ledger: exact mass so far, including that of the BMUs at work.
         surface: bone surface as the births see it, taken at the last reporting time [voxel faces].
         felt: what the bone feels of its load, where load is in the loop.
+        wear: osteocytes and damage, where places call BMUs.
+        local: what places ask for in answer to both; on the device.
     """
 
     fields: Fields
@@ -83,3 +106,5 @@ class State:
     ledger: Ledger
     surface: float
     felt: Felt | None = None
+    wear: Wear | None = None
+    local: Local | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ ProgressCall = Callable[["Progress"], None]
 _COLUMNS = "bmus."
 _FELT = "felt."
 _PLACE = "place"
+_WEAR = "wear."
+_WORN = ("alive", "damage", "rate", "weight")
 
 
 @dataclass(frozen=True)
@@ -259,6 +261,9 @@ class _Keeper:
         if felt is not None:
             arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
             arrays[_FELT + "set_point"] = felt.set_point
+        wear = state.wear
+        if wear is not None:
+            arrays |= {_WEAR + name: getattr(wear, name) for name in _WORN if getattr(wear, name) is not None}
         meta = {
             "time_yr": moment.time_yr,
             "step": state.step,
@@ -266,6 +271,7 @@ class _Keeper:
             "ledger": state.ledger._asdict(),
             "surface": state.surface,
             "felt": None if felt is None else {"scale": felt.scale, "force_n": felt.force_n, "share": felt.share},
+            "wear": None if wear is None else [wear.since, wear.scale, wear.targeted],
             "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
         }
         self.folder.save_checkpoint(state.step, arrays, meta)
@@ -276,7 +282,8 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
     import jax.numpy as jnp
 
     from microct.kernels.bmu_table import Fields, Local, empty_table
-    from microct.state import Felt, Ledger, State
+    from microct.simulation.niche import combined
+    from microct.state import Felt, Ledger, State, Wear
 
     count = int(meta["count"])
     rows = model.rows
@@ -290,7 +297,13 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
         local = Local(*(jnp.asarray(arrays[_FELT + name]) for name in Local._fields))
         force_n, share = (tuple(map(float, meta["felt"][name])) for name in ("force_n", "share"))
         felt = Felt(local, arrays[_FELT + "set_point"], float(meta["felt"]["scale"]), force_n, share)  # type: ignore[arg-type]
-    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt)
+    wear = None
+    if meta.get("wear") is not None:
+        since, scale, targeted = meta["wear"]
+        alive, damage, rate, weight = (arrays.get(_WEAR + name) for name in _WORN)
+        wear = Wear(alive, damage, rate, int(since), float(scale), float(targeted), weight)
+    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
+    state = replace(state, local=combined(state, wear))
     before = meta["previous"]
     previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), state.surface)  # type: ignore[arg-type]
     return state, previous

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -20,6 +20,7 @@ from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
 from microct.simulation.config import Study
 from microct.state import Ledger, State
 from microct.status import InputError
+from microct.tissue.osteocytes import Deaths
 from microct.volume import Volume
 
 #: Steps that one call of the kernel does at most: progress and signals are looked at between calls.
@@ -51,6 +52,7 @@ class Model:
         packet_um: thickness that a site forms without resorption before it [um].
         overload_um_per_yr: bone formed so where load is most; 0 where load is not felt.
         place: (nz, ny, nx) uint8 on the device, compartment of each voxel; None where all is trabecular.
+        deaths: of osteocytes, over the steps.
     """
 
     calendar: Calendar
@@ -66,6 +68,7 @@ class Model:
     packet_um: float = 30.0
     overload_um_per_yr: float = 0.0
     place: Any = None
+    deaths: Deaths = field(default_factory=lambda: Deaths.of(np.zeros(0), 1.0, 1.0))
 
     @property
     def footprint_faces(self) -> float:
@@ -150,8 +153,9 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         packet_um=study.modeling.packet_um,
         overload_um_per_yr=study.modeling.load_um_per_year if study.load.felt else 0.0,
         place=None if place is None else jnp.asarray(place),
+        deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
     )
-    return _sized(model, volume, study.load.felt)
+    return _sized(model, volume, study.load.felt or study.osteocytes.felt)
 
 
 def _compartments(volume: Volume, study: Study, cortex: np.ndarray | None) -> np.ndarray | None:

@@ -17,7 +17,7 @@ class Calendar:
         step_days: length of a step.
         burn_in_steps, total_steps: in number.
         report_steps, checkpoint_steps, load_steps: after which steps rows are written, the state is kept, and micro-FE
-            is solved.
+            is solved or osteocytes and damage are looked at.
     """
 
     step_days: float
@@ -46,9 +46,11 @@ class Calendar:
 
         reports = tuple(sorted({0, *every(time.report_every_years)}))
         loads: set[int] = set()
+        if study.osteocytes.felt or study.load.felt:
+            interval = study.load.every_months if study.load.felt else study.osteocytes.every_months
+            months = round(12.0 * (time.burn_in_years + time.years) / interval) + 1
+            loads = {steps(k * interval / 12.0) for k in range(months)}
         if study.load.felt:
-            months = round(12.0 * (time.burn_in_years + time.years) / study.load.every_months) + 1
-            loads = {steps(k * study.load.every_months / 12.0) for k in range(months)}
             # What the patient does changes on its day.
             loads |= {burn_in + steps(year) for year, _ in study.load.activity}
             loads |= {burn_in + steps(study.load.turned_at_years)} if study.load.turned_axis != "none" else set()

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from microct.simulation.bone_settings import Compartments, Modeling
 from microct.simulation.drug_settings import Drug, drugs_of
 from microct.simulation.load_settings import Load
+from microct.simulation.niche_settings import Osteocytes
 from microct.simulation.scan_settings import Scan
 from microct.simulation.settings import (
     UNVERIFIED,
@@ -165,7 +166,7 @@ class Study:
     """A study: which bone, how long, whose, how its BMUs live, and what is measured.
 
     Attributes:
-        scan, time, patient, remodeling, modeling, compartments, load, report: the sections of the file.
+        scan, time, patient, remodeling, modeling, compartments, load, osteocytes, report: sections of the file.
         drug: the drugs that are given, one table [[drug]] each.
 
     Raises:
@@ -190,6 +191,7 @@ class Study:
     modeling: Modeling = field(default_factory=Modeling)
     compartments: Compartments = field(default_factory=Compartments)
     load: Load = field(default_factory=Load)
+    osteocytes: Osteocytes = field(default_factory=Osteocytes)
     report: Report = field(default_factory=Report)
     drug: tuple[Drug, ...] = ()
 
@@ -201,6 +203,8 @@ class Study:
                 f"time.step_days = {step:g}: expected at most remodeling.resorption_days = {resorption:g} day, so that "
                 "a cavity deepens in more than one step (usual: 5 to 20 day)"
             )
+        if self.osteocytes.damage and not self.load.felt:
+            raise StudyError('osteocytes.damage = true: expected load.axis too, whose load damages (usual: "z")')
 
     @classmethod
     def from_toml(cls, source: str | Path) -> Study:
@@ -316,7 +320,7 @@ def _sections() -> dict[str, type[Section]]:
 
 def _single_sections() -> dict[str, type[Section]]:
     """Those that a study has once."""
-    kinds = (Scan, Time, Patient, Remodeling, Modeling, Compartments, Load, Report)
+    kinds = (Scan, Time, Patient, Remodeling, Modeling, Compartments, Load, Osteocytes, Report)
     return {kind.section: kind for kind in kinds}
 
 

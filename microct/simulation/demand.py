@@ -10,6 +10,8 @@ import numpy as np
 from microct.signalling.cell_course import course
 from microct.signalling.demand import healthy_demand
 from microct.signalling.drugs.schedule import Treatment
+from microct.signalling.knock_outs import knocked_out
+from microct.signalling.parameters import CellParameters
 from microct.signalling.patient import Patient
 from microct.simulation.calendar import Calendar
 from microct.simulation.config import Study
@@ -24,6 +26,8 @@ class Demand:
         erosion_depth_um, wall_thickness_um: means over BMUs.
         signals: by symbol, the same length; during the burn-in those of year 0's healthy bone.
         modeling_um_per_yr: bone formed on quiescent surface wherever it is; 0 without a drug.
+        osteocyte_death_per_yr: death of osteocytes by age and lack of estrogen.
+        osteocytes_at_start: share alive at the start of the study, by the cells' own balance of death and renewal.
         cortical: the same for endocortical, intracortical and periosteal surface, where there is a cortex; each
             (activation frequency, erosion depth, wall thickness).
     """
@@ -33,6 +37,8 @@ class Demand:
     wall_thickness_um: np.ndarray
     signals: dict[str, np.ndarray]
     modeling_um_per_yr: np.ndarray
+    osteocyte_death_per_yr: np.ndarray
+    osteocytes_at_start: float
     cortical: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = field(default=())
 
     @property
@@ -79,8 +85,20 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
         *trabecular,
         {symbol: joined(np.nan, series) for symbol, series in cells.signals.items()},
         modeled if study.modeling.drug else np.zeros_like(modeled),
+        _osteocyte_death(study, burn_in, cells.signals["E2"]),
+        float(cells.signals["Ot"][0]) if total > burn_in else 1.0,
         _of_cortex(study, middles, joined, trabecular) if with_cortex else (),
     )
+
+
+def _osteocyte_death(study: Study, burn_in: int, estradiol: np.ndarray) -> np.ndarray:
+    """Death of osteocytes at every step [1/yr], by the constants of the cells' own osteocytes: age, and lack of
+    estrogen, which multiplies it; that of health during the burn-in.
+    """
+    p = knocked_out(CellParameters(), study.patient.knock_out)
+    ageing = float(p.ageing_response) * study.patient.ageing
+    lack = np.concatenate([np.zeros(burn_in), np.maximum(1.0 - np.asarray(estradiol), 0.0)])
+    return float(p.osteocyte_death_per_yr) * (ageing + float(p.osteocyte_apoptosis_gain) * lack)
 
 
 def _of_cortex(

@@ -69,6 +69,14 @@ class Loading:
 
         Bone that carries no load any more feels nothing: all of it is out of use.
         """
+        return self.answered(state, model)[0]
+
+    def answered(self, state: State, model: Model, cells: np.ndarray | None = None) -> tuple[State, np.ndarray]:
+        """The state of `renewed`, and strain energy density under the load of today, (nz, ny, nx) float32 [MPa].
+
+        Args:
+            cells: (nz, ny, nx) float32, osteocytes alive relative to those that set what is usual; None: as many.
+        """
         year = model.calendar.year(state.step)
         bone = self.initial.with_values(np.asarray(state.fields.fraction), f"{year:.2f} years of remodeling")
         known, solved = state.felt, dict[str, Strength]()
@@ -89,13 +97,15 @@ class Loading:
                 energy += np.float32(scale) * here.strain_energy_density_mpa
         except InputError:
             energy[:] = 0.0
-        now = felt(energy, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
+        sensed = energy if cells is None else energy * cells
+        now = felt(sensed, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
         usual = known.set_point.astype(np.float32)
         stimulus = (self.settings.activity_at(year) ** 2 * now / known.scale + _UNFELT) / (usual + _UNFELT)
         weight, wall = self._response(stimulus)
         modeling = np.round(255.0 * self._response.overload(stimulus)).astype(np.uint8)
         answer = known._replace(local=Local(jnp.asarray(weight), jnp.asarray(wall), jnp.asarray(modeling)))
-        return dataclasses.replace(state, felt=answer)
+        energy *= np.float32(self.settings.activity_at(year) ** 2)
+        return dataclasses.replace(state, felt=answer, local=answer.local), energy
 
     def strength(self, bone: Volume, axis: str | None = None) -> Strength:
         """Micro-FE of the bone along ``axis``, that of the load where none is given.

@@ -6,16 +6,19 @@ import numpy as np
 
 from microct.kernels import activation
 from microct.kernels.bmu_table import MODELING
+from microct.kernels.cavity import BONE
 from microct.morphometry.report import measure
 from microct.remodeling import compartments as places
 from microct.simulation.build import Model
 from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.config import Study
 from microct.simulation.loading import Loading
+from microct.simulation.niche import Niche
 from microct.state import State
 from microct.status import InputError
 from microct.table import Row
 from microct.tissue import bmdd, histomorphometry
+from microct.tissue.osteocytes import CRACKS_PER_MM2
 from microct.volume import Volume
 
 #: Prefixes of rows: trabecular, endocortical, intracortical, periosteal.
@@ -36,6 +39,7 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
     structure = measure(bone, None, report.convention, "half", thickness=report.thickness, time_yr=year, sample=sample)
     measured = _ledger(state, model) | _dynamics(state, model, previous) | _biopsy(state, model, previous)
     measured |= _mineral(state, model) | _signals(state, model) | _compartments(state, model, previous)
+    measured |= _cells_of_bone(state, model, study)
     return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
 
 
@@ -96,6 +100,24 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         middle = 0.5 * (previous.ledger.mass + state.ledger.mass)
         measured["Rs.R"] = 100.0 * (state.ledger.resorbed - previous.ledger.resorbed) / years / max(middle, 1.0)
     return measured
+
+
+def _cells_of_bone(state: State, model: Model, study: Study) -> dict[str, float]:
+    """Osteocytes, empty lacunae and damage of the bone as a whole."""
+    fraction = np.asarray(state.fields.fraction).reshape(-1)
+    voxels = np.flatnonzero(fraction >= BONE)
+    if not len(voxels):
+        return {}
+    alive, damage = Niche(study.osteocytes, model).now(state, voxels)
+    bone = fraction[voxels].astype(np.float64)
+    living = float(alive @ bone / bone.sum())
+    found = {"N.Ot/BV": study.osteocytes.lacunae_per_mm3 * living, "Lc.E": 100.0 * (1.0 - living)}
+    if state.wear is not None:
+        found["Tg.Rm"] = 100.0 * state.wear.targeted
+        if state.wear.damage is not None:
+            found["Dm"] = float(damage @ bone / bone.sum())
+            found["Cr.Dn"] = CRACKS_PER_MM2 * found["Dm"]
+    return found
 
 
 def _compartments(state: State, model: Model, previous: State | None) -> dict[str, float]:

@@ -12,6 +12,7 @@ from microct.simulation import report, step
 from microct.simulation.build import Model
 from microct.simulation.config import Study
 from microct.simulation.loading import Loading
+from microct.simulation.niche import Niche
 from microct.state import State
 from microct.status import InternalError
 from microct.table import Row
@@ -80,6 +81,7 @@ def run(
     """
     calendar = model.calendar
     loading = Loading.of(study.load, initial) if study.load.felt or study.load.strength else None
+    niche = Niche(study.osteocytes, model)
     sample = study.report.name or initial.provenance.source
 
     last = state if previous is None else previous
@@ -97,9 +99,13 @@ def run(
 
     def feel_load() -> None:
         nonlocal state
+        energy = None
         if loading is not None and study.load.felt:
             tell("loading")
-            state = loading.renewed(state, model)
+            cells = niche.sense(state) if study.osteocytes.on else None
+            state, energy = loading.answered(state, model, cells)
+        if study.osteocytes.felt:
+            state = niche.renewed(state, energy)
 
     def take_stock() -> None:
         nonlocal state, last
@@ -147,4 +153,4 @@ def rows_say_broken(rows: Sequence[Row]) -> bool:
 
 def _remembered(state: State) -> State:
     """What rates need of a state at the next reporting time: its step and ledger; the arrays go on and are reused."""
-    return replace(state, fields=None, bmus=None, felt=None)  # type: ignore[arg-type]
+    return replace(state, fields=None, bmus=None, felt=None, wear=None, local=None)  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ def _block(state: State, model: Model, until: int) -> State:
     """At most `BLOCK_STEPS` steps on the device, in one crossing."""
     steps = until - state.step
     before = _totals(state.bmus)
-    local = None if state.felt is None else state.felt.local
+    local = state.local
     if not model.overload_um_per_yr and local is not None:
         local = local._replace(modeling=None)
     fields, table, count, done, births = block(
@@ -68,7 +68,9 @@ def _block(state: State, model: Model, until: int) -> State:
     table, live = compacted(table, count)
     if not int(done):
         table = enlarged(table, 2 * table.live.shape[0])
-    return State(fields, table, int(live), state.step + int(done), ledger, state.surface, state.felt)
+    return dataclasses.replace(
+        state, fields=fields, bmus=table, count=int(live), step=state.step + int(done), ledger=ledger
+    )
 
 
 def _totals(table: BMUTable) -> tuple[int, int, int]:
@@ -88,7 +90,7 @@ def _demand(state: State, model: Model, steps: int) -> Demand:
     asked = np.zeros((3, BLOCK_STEPS, kinds))
     for k in range(steps):
         step = state.step + k
-        mean = activation.candidates_for(model.births_per_face(step), voxels, state.felt is not None)
+        mean = activation.candidates_for(model.births_per_face(step), voxels, state.local is not None)
         counts[0, k] = random.poisson(model.seed, step, mean)
         asked[0, k] = depth[:, step] / model.voxel_um
         asked[1, k] = wall[:, step] / model.voxel_um
