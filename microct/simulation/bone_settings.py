@@ -53,8 +53,8 @@ class Compartments(Section):
         source="FRAME biopsies: ES/BS 6.3 % endocortical, 3.4 % cancellous",
     )  # fmt: skip
     intracortical_births: float = number(
-        1.5, "activation frequency of the surface of canals", low=0, high=20, usual="1 to 7",
-        source=f"ours: 4 to 5 % a year of the cortex turned over {UNVERIFIED}; Agerbaek 1991 has 7, unit in doubt",
+        0.75, "activation frequency of the surface of canals", low=0, high=20, usual="0.5 to 2",
+        source=f"ours: 2 to 3 % of the cortex a year {UNVERIFIED}; Agerbaek 1991: 7, unit in doubt",
     )  # fmt: skip
     periosteal_births: float = number(
         0.2, "activation frequency of periosteal surface", low=0, high=20, usual="0.1 to 0.5", source="ours"

@@ -1,0 +1,249 @@
+"""Makes docs/natural-history.md from real donors: ``python docs/make_natural_history_page.py`` (about ten minutes).
+
+The scans are those of ../shared/data beside the repository; without them nothing is made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from microct.imaging.resampling import crop, resample
+from microct.imaging.segmentation import segment
+from microct.imaging.specimens import sample
+from microct.io.reader import read
+from microct.morphometry.loss_modes import loss_rows
+from microct.morphometry.report import measure
+from microct.simulation.build import build, first_state
+from microct.simulation.config import Study
+from microct.simulation.run import Moment, run
+from microct.volume import Volume
+
+PAGE = Path(__file__).parent / "natural-history.md"
+DATA = Path(__file__).parents[2] / "shared" / "data"
+#: Name, file, voxel [um], edge of the middle cube that is taken [voxel], voxel to work at [um].
+DONORS = (
+    ("vertebra 04216", "bonebox_isodata_04216_roi_8.nrrd", 50.0, 72, None),
+    ("vertebra 07131", "bonebox_isodata_07131_roi_70.nrrd", 50.0, 72, None),
+    ("vertebra 67599", "bonebox_isodata_67599_roi_87.nrrd", 50.0, 72, None),
+    ("vertebra 67960", "bonebox_isodata_67960_roi_140.nrrd", 50.0, 72, None),
+    ("LHDL 3155", "lhdl_3155_D_4_bc.tif", 19.5, 180, 39.0),
+)
+#: Years after the final menstrual period; the study begins two years before it.
+BEFORE, UNTIL = 2.0, 15.0
+MEASURED = (-2.0, 2.0, 7.0, 15.0)
+
+HEAD = """# Natural history
+
+Made by `python docs/make_natural_history_page.py`; do not edit. Five scans of human donors live through a natural
+menopause at 51, from 49 to 66 years of age: no load in the loop, osteocytes that call BMUs (`osteocytes.on`), nothing
+fitted to these bones. Years count from the final menstrual period. Each scan begins with two years of healthy
+remodeling, before year -2.
+
+Vertebrae: BoneBox (BSD-3-Clause, Qian Cao), the middle 3.6 mm at 50 um. LHDL 3155: the middle 3.5 mm, at 39 um. At this
+voxel size a cavity is about one voxel deep (docs/science-remodeling.md, "Known limits").
+A target is what a source measured, mostly by DXA of whole bones in the living: it is not the same quantity as
+trabecular bone volume of a cube, and each line says how they were made comparable. Misses are called misses.
+"""
+
+
+@dataclass
+class Life:
+    """What one bone came to: rows by (symbol, year), bones at some years."""
+
+    name: str
+    rows: dict[tuple[str, float], float]
+    bones: dict[float, Volume]
+    voxels: tuple[int, int, int]
+    seconds: float = 0.0
+
+    def at(self, symbol: str, year: float) -> float:
+        """Value of a row at a year after the final menstrual period."""
+        return self.rows[symbol, round(year, 1)]
+
+    def change(self, symbol: str, first: float, last: float) -> float:
+        """Change between two years [%]."""
+        return 100.0 * (self.at(symbol, last) / self.at(symbol, first) - 1.0)
+
+
+def bone_of(file: str, voxel_um: float, edge: int, work_um: float | None) -> Volume:
+    """The middle cube of a scan, as bone fraction."""
+    volume = read(DATA / file, voxel_um)
+    starts = [(n - edge) // 2 for n in volume.shape]
+    bone = segment(crop(volume, tuple((start, start + edge) for start in starts)), "otsu", 0.0, True)
+    return bone if work_um is None else resample(bone, work_um)
+
+
+def lived(name: str, bone: Volume, study: Study, measured: tuple[float, ...] = MEASURED) -> Life:
+    """Let the years pass."""
+    life, began = Life(name, {}, {}, bone.shape), time.perf_counter()
+    model = build(bone, study)
+
+    class Keeper:
+        def report(self, moment: Moment) -> None:
+            year = round(moment.time_yr - BEFORE, 1)
+            life.rows |= {(row.symbol, year): row.value for row in moment.rows}
+            if year in measured:
+                life.bones[year] = moment.bone
+                table = measure(moment.bone, None, "exact", "half", thickness=True)
+                life.rows |= {(row.symbol, year): row.value for row in table}
+
+        def save(self, moment: Moment) -> None: ...
+
+    run(first_state(model, bone), model, study, bone, [Keeper()])
+    life.seconds = time.perf_counter() - began
+    print(f"{name}: {life.seconds:.0f} s", flush=True)
+    return life
+
+
+def study_of(years: float = BEFORE + UNTIL, **more: dict) -> Study:
+    """Natural menopause at 51."""
+    values: dict[str, dict] = {
+        "time": {"years": years, "burn_in_years": 2.0, "step_days": 10.0},
+        "patient": {"age_at_start_years": 51.0 - BEFORE, "menopause_after_start_years": BEFORE},
+        "osteocytes": {"on": True},
+        "report": {"thickness": False},
+    }
+    return Study().with_values(**{**values, **more})
+
+
+def verdict(value: float, low: float, high: float) -> str:
+    """Whether a value lies in a band, in words."""
+    return "yes" if low <= value <= high else "**miss**"
+
+
+def mean(lives: list[Life], symbol: str, first: float, last: float) -> float:
+    """Mean change over donors [%]."""
+    return float(np.mean([life.change(symbol, first, last) for life in lives]))
+
+
+def donor_lines(lives: list[Life]) -> Iterator[str]:
+    """Every donor."""
+    columns = "donor", "voxels", "BV/TV at -2 yr", "-2 to 0", "0 to +2", "+2 to +7", "-1 to +2", "10 yr", "15 yr"
+    yield "| " + " | ".join((*columns, "Tb.N", "Tb.Sp", "Tb.Th")) + " |"
+    yield "| | | % | %/yr | %/yr | %/yr | % | % | % | % | % | % |"
+    yield "|---" * 12 + "|"
+    for life in lives:
+        spans = ((-2.0, 0.0), (0.0, 2.0), (2.0, 7.0))
+        phases = [life.change("BV/TV", *span) / (span[1] - span[0]) for span in spans]
+        totals = [life.change("BV/TV", first, last) for first, last in ((-1.0, 2.0), (0.0, 10.0), (0.0, 15.0))]
+        shape = [life.change(symbol, -2.0, 15.0) for symbol in ("Tb.N", "Tb.Sp", "Tb.Th")]
+        edges = "x".join(str(n) for n in life.voxels)
+        values = " | ".join(f"{value:+.1f}" for value in (*phases, *totals, *shape))
+        yield f"| {life.name} | {edges} | {life.at('BV/TV', -2.0):.1f} | {values} |"
+
+
+def mode_lines(lives: list[Life]) -> Iterator[str]:
+    """Loss modes over the years, and osteocytes."""
+    yield "| donor | perforation | rod breakage | islands | share of all loss | N.Ot/BV at -2 | at +15 | Lc.E at +15 |"
+    yield "| | % of the three | % | % | % | 1/mm3 | 1/mm3 | % |"
+    yield "|---" * 8 + "|"
+    for life in lives:
+        modes = modes_of(life)
+        cells = life.at("N.Ot/BV", -2.0), life.at("N.Ot/BV", 15.0), life.at("Lc.E", 15.0)
+        yield (
+            f"| {life.name} | {modes[0]:.1f} | {modes[1]:.1f} | {modes[2]:.1f} | {modes[3]:.1f} | {cells[0]:.0f} | "
+            f"{cells[1]:.0f} | {cells[2]:.1f} |"
+        )
+
+
+def modes_of(life: Life) -> tuple[float, float, float, float]:
+    """(perforation, rod breakage, islands) as shares of their sum, and that sum of all lost bone [%]."""
+    islands = life.at("Is.V.lost", 15.0) - life.at("Is.V.lost", -2.0)
+    table = loss_rows(life.bones[-2.0], life.bones[15.0], island_volume_mm3=islands)
+    volumes = [table[symbol].value for symbol in ("Pl.Pf.V", "Rod.Bk.V", "Is.LV")]
+    three = max(sum(volumes), 1e-12)
+    parts = [100.0 * volume / three for volume in volumes]
+    return parts[0], parts[1], parts[2], 100.0 * three / (three + table["Thin.V"].value)
+
+
+def target_lines(lives: list[Life], shaft: Life) -> Iterator[str]:
+    """Every target beside our mean over donors."""
+    yield "| outcome | target | source | ours | how compared | within |"
+    yield "|---" * 6 + "|"
+
+    def line(outcome: str, target: str, source: str, value: float, how: str, low: float, high: float) -> str:
+        return f"| {outcome} | {target} | {source} | {value:+.1f} | {how} | {verdict(value, low, high)} |"
+
+    half = "half of the loss of BV/TV: a spine is half trabecular (unverified); band 30 %"
+    for name, span, target in (
+        ("-2 to 0", (-2.0, 0.0), -1.7), ("0 to +2", (0.0, 2.0), -3.3), ("+2 to +7", (2.0, 7.0), -1.1),
+    ):  # fmt: skip
+        value = 0.5 * mean(lives, "BV/TV", *span) / (span[1] - span[0])
+        bounds = 1.3 * target, 0.7 * target
+        yield line(f"spine, {name}, %/yr", f"{target}", "Sowers 2010", value, half, *bounds)
+    for name, span, target in (("-1 to +2", (-1.0, 2.0), -7.4), ("ten years", (0.0, 10.0), -10.6)):
+        value = 0.5 * mean(lives, "BV/TV", *span)
+        yield line(f"spine, {name}, %", f"{target}", "SWAN, Greendale 2012", value, half, 1.3 * target, 0.7 * target)
+    loss = mean(lives, "BV/TV", -2.0, 15.0)
+    for symbol, ratio in (("Tb.N", 13.0 / 27.0), ("Tb.Sp", -24.0 / 27.0)):
+        value, wanted = mean(lives, symbol, -2.0, 15.0), ratio * loss
+        yield line(
+            f"{symbol} for the loss of BV/TV, %", f"{wanted:+.1f}", "Khosla 2006: radius, 20 to 90 yr", value,
+            "scaled to our loss of BV/TV; band half", *sorted((0.5 * wanted, 1.5 * wanted)),
+        )  # fmt: skip
+    modes = np.mean([modes_of(life)[:3] for life in lives], axis=0)
+    for name, target, value in zip(
+        ("plate perforation", "rod breakage", "islands"), (73.2, 18.9, 7.9), modes, strict=True
+    ):
+        yield line(
+            f"{name}, % of the three", f"{target}", "Liu, Guo 2008, 15 yr", float(value),
+            "17 yr; thinning apart, which they do not count; band half", 0.5 * target, 1.5 * target,
+        )  # fmt: skip
+    losses = [shaft.change(f"{tag}.BV", -2.0, 15.0) for tag in ("Tb", "Ec", "Ic")]
+    ordered = losses[0] < losses[1] < losses[2]
+    yield (
+        "| order of compartments | trabecular first, cortex later | Riggs 2008; Zebaze 2010 | "
+        f"trabecular {losses[0]:+.1f}, endocortical {losses[1]:+.1f}, intracortical {losses[2]:+.1f} % | "
+        f"made piece of shaft, -2 to +15 yr | {'yes' if ordered else '**miss**'} |"
+    )
+    porosity = shaft.at("Ct.Po.now", -2.0), shaft.at("Ct.Po.now", 15.0)
+    yield (
+        "| cortical porosity at 49 and 66 yr, % | 3 to 5, toward 20 by 80 | Zebaze 2010 and others | "
+        f"{porosity[0]:.1f}, {porosity[1]:.1f} | the cortex of year 0, made; on the line from 4 at 50 to 20 at 80 it would be 12 at 66; "
+        f"band 30 % | {verdict(porosity[1] - porosity[0], 0.7 * 8.5, 1.3 * 8.5)} |"
+    )
+
+
+def page(quick: bool) -> str:
+    """The whole page."""
+    lives = []
+    for name, file, voxel_um, edge, work_um in DONORS[: 1 if quick else None]:
+        lives.append(lived(name, bone_of(file, voxel_um, edge // (2 if quick else 1), work_um), study_of()))
+    cortical = sample("cortical", 1.6 if quick else 2.8, 40.0, 1, cortical_thickness_mm=0.8 if quick else 1.5)
+    shaft = lived("made piece of shaft", cortical, study_of(compartments={"find": "scan"}), measured=())
+    minutes = sum(life.seconds for life in (*lives, shaft)) / 60.0
+    lines = [HEAD, "## Targets", "", *target_lines(lives, shaft), "", "## Donors", ""]
+    lines += ["Loss of bone volume by phase and in sum; Tb.N, Tb.Sp and Tb.Th from -2 to +15 years.", ""]
+    lines += [*donor_lines(lives), "", "## How bone was lost, and its osteocytes", "", *mode_lines(lives), ""]
+    lines += ["## The made piece of shaft", ""]
+    lines += ["| year | Tb.BV | Ec.BV | Ic.BV | Ct.Po.now | Tb.Ac.f | Ec.Ac.f | Ic.Ac.f |"]
+    lines += ["| | mm3 | mm3 | mm3 | % | 1/yr | 1/yr | 1/yr |", "|---" * 8 + "|"]
+    for year in (-2.0, 0.0, 2.0, 5.0, 10.0, 15.0):
+        symbols = ("Tb.BV", "Ec.BV", "Ic.BV", "Ct.Po.now", "Tb.Ac.f", "Ec.Ac.f", "Ic.Ac.f")
+        lines.append(f"| {year:+g} | " + " | ".join(f"{shaft.at(symbol, year):.3g}" for symbol in symbols) + " |")
+    lines += ["", f"All runs together took {minutes:.1f} minutes.", ""]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one small bone, printed and not written")
+    quick = parser.parse_args().quick
+    if not DATA.is_dir():
+        raise SystemExit(f"{DATA}: expected the donors' scans there")
+    made = page(quick)
+    if quick:
+        print(made)
+    else:
+        PAGE.write_text(made, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
