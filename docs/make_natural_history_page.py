@@ -205,8 +205,8 @@ def target_lines(lives: list[Life], shaft: Life) -> Iterator[str]:
     porosity = shaft.at("Ct.Po.now", -2.0), shaft.at("Ct.Po.now", 15.0)
     yield (
         "| cortical porosity at 49 and 66 yr, % | 3 to 5, toward 20 by 80 | Zebaze 2010 and others | "
-        f"{porosity[0]:.1f}, {porosity[1]:.1f} | the cortex of year 0, made; on the line from 4 at 50 to 20 at 80 it would be 12 at 66; "
-        f"band 30 % | {verdict(porosity[1] - porosity[0], 0.7 * 8.5, 1.3 * 8.5)} |"
+        f"{porosity[0]:.1f}, {porosity[1]:.1f} | cortex as at first, of a made bone; from 4 at 50 to 20 at 80 by "
+        f"a line: 12 at 66; rise within 30 % | {verdict(porosity[1] - porosity[0], 0.7 * 8.5, 1.3 * 8.5)} |"
     )
 
 
