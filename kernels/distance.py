@@ -76,7 +76,8 @@ def placed(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
     """The mask as bool where it is worked on: on the accelerator where JAX has one, else on the host."""
     if has_accelerator():
         return jnp.asarray(mask) != 0
-    return np.asarray(mask) != 0
+    mask = np.asarray(mask)
+    return mask if mask.dtype == bool else mask != 0
 
 
 def _steps_along_z(mask: np.ndarray) -> np.ndarray:

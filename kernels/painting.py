@@ -9,6 +9,7 @@ squared distance from the neighbor, whatever its radius. Balls larger than all o
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
@@ -20,45 +21,94 @@ _STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
 # Elements of one painting operation: enough to hide NumPy's overhead, few enough for the cache (and for a product of
 # matrices to stay on one core, where it takes the least processor time).
 _BATCH = 1 << 16
+# Balls looked at together.
+_GROUP = 1 << 18
 
 # Which crescent: 0, 1, 2 for a neighbor across a face, an edge, a corner; 3: no neighbor is larger.
 _WHOLE = 3
 
 
-def paint(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> np.ndarray:
-    """Largest squared radius over the balls at ``centers`` that hold each voxel.
+@dataclass(frozen=True)
+class Balls:
+    """What of each ball there is to paint, without the volume that it was found in.
+
+    Attributes:
+        shape: of the volume.
+        closed: balls hold the voxels at exactly their radius too.
+        centers: (n,) flat indices, ascending.
+        keys: (n,) 4 times the power (a ball holds what is nearer than its root) plus the kind of crescent.
+        larger: (n,) power of the neighbor that leaves least of the ball uncovered.
+        direction: (n,) which neighbor that is; -1 for none.
+    """
+
+    shape: tuple[int, ...]
+    closed: bool
+    centers: np.ndarray
+    keys: np.ndarray
+    larger: np.ndarray
+    direction: np.ndarray
+
+
+def balls(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> Balls:
+    """Describe the balls at ``centers``, so that ``squared`` can be let go before they are painted.
 
     Args:
         squared: (nz, ny, nx) int32, squared radius of the ball at each voxel, 0 outside the phase.
         centers: flat indices, ascending, of balls that together cover what all balls cover (`thickness.ball_centers`).
         closed: balls hold the voxels at exactly their radius too.
+    """
+    larger, direction = _larger_neighbors(squared, centers)
+    larger += closed
+    keys = squared.ravel()[centers]
+    keys += closed
+    keys *= 4
+    keys += np.where(direction < 0, np.int32(_WHOLE), _KINDS[direction])
+    return Balls(squared.shape, closed, centers, keys, larger, direction)
+
+
+def paint(given: Balls) -> np.ndarray:
+    """Largest squared radius over the balls that hold each voxel.
 
     Returns:
         (nz, ny, nx) int32, 0 where no ball reaches.
     """
-    larger, direction = _larger_neighbors(squared, centers)
-    larger += closed
-    power = squared.ravel()[centers] + np.int32(closed)  # a ball holds what is nearer than sqrt(power)
-    occurs = np.zeros(int(power.max()) + 1, bool)
-    occurs[power] = True
-    levels = np.flatnonzero(occurs)
-    canvas = _Canvas(squared.shape, int(levels[-1]), len(levels))
-    keys = power * np.int32(4) + np.where(direction < 0, np.int32(_WHOLE), _KINDS[direction])
-    order = np.argsort(keys, kind="stable")
-    firsts = np.flatnonzero(np.diff(keys[order], prepend=np.int32(-1)))
-    for first, last in zip(firsts, np.append(firsts[1:], len(order)), strict=True):
-        group = order[first:last]
-        radius, shape = divmod(int(keys[group[0]]), 4)
-        value, place = int(np.searchsorted(levels, radius)) + 1, canvas.flat(centers[group])
-        if shape == _WHOLE:
-            canvas.whole_balls(value, radius, place)
-        else:
-            canvas.crescents(value, radius, shape, place, direction[group], larger[group])
-    table = np.concatenate([[0], levels - closed]).astype(np.int32)
-    result = np.empty(squared.shape, np.int32)
-    for plane, painted in zip(result, canvas.inside(), strict=True):  # indices are eight bytes each while they are used
+    sheet, table = _painted(given)
+    del given  # where the caller has let it go, too, its room is used again
+    result = np.empty(sheet.shape, np.int32)
+    for plane, painted in zip(result, sheet, strict=True):  # indices are eight bytes each while they are used
         plane[...] = table[painted]
     return result
+
+
+def _painted(given: Balls) -> tuple[np.ndarray, np.ndarray]:
+    """(nz, ny, nx) number of the level that each voxel keeps, 0 for none, and the squared radius of each level."""
+    occurs = np.zeros(int(given.keys.max()) // 4 + 1, bool)
+    occurs[given.keys >> 2] = True
+    levels = np.flatnonzero(occurs)
+    order = np.argsort(given.keys, kind="stable").astype(given.centers.dtype)
+    canvas = _Canvas(given.shape, int(levels[-1]), len(levels))
+    firsts = np.append(0, np.cumsum(_counts(given.keys)))
+    for first, last in zip(firsts[:-1], firsts[1:], strict=True):
+        if first == last:
+            continue
+        group = order[first:last]
+        power, shape = divmod(int(given.keys[group[0]]), 4)
+        value = int(np.searchsorted(levels, power)) + 1
+        for some in (group[k : k + _GROUP] for k in range(0, len(group), _GROUP)):
+            place = canvas.flat(given.centers[some])
+            if shape == _WHOLE:
+                canvas.whole_balls(value, power, place)
+            else:
+                canvas.crescents(value, power, shape, place, given.direction[some], given.larger[some])
+    return canvas.inside(), np.concatenate([[0], levels - given.closed]).astype(np.int32)
+
+
+def _counts(keys: np.ndarray) -> np.ndarray:
+    """How often each key from 0 occurs; in parts, since counting takes eight bytes for each."""
+    counts = np.zeros(int(keys.max()) + 1, np.int64)
+    for first in range(0, len(keys), 1 << 20):
+        counts += np.bincount(keys[first : first + (1 << 20)], minlength=len(counts))
+    return counts
 
 
 def _larger_neighbors(squared: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from microct.kernels import thickness
-from microct.kernels.distance import placed, squared_distance
+from microct.kernels.distance import placed
 from microct.morphometry.specimen import Specimen
 from microct.status import StudyError
 from microct.table import Row
@@ -50,11 +50,9 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
         return [Row(symbol, math.nan, convention=convention, note=note) for symbol in _SYMBOLS]
     edge = specimen.voxel_edge
     phase = placed(specimen.bone)
-    squared = squared_distance(phase)
-    local = thickness.local_squared_radius(phase, squared)
+    local, axes = thickness.local_radius_and_axes(phase)
     bone = _counted(phase, specimen.bone_in_region, convention, local)
-    axes = thickness.mid_axes(squared, local)
-    del squared, local
+    del local
     marrow = _counted(~phase, specimen.marrow_in_region, convention)
     return [
         *_mean_and_spread("Tb.Th", bone, edge, convention, specimen, _NO_BONE),
