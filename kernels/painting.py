@@ -62,7 +62,8 @@ def balls(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> Bal
     keys = squared.ravel()[centers]
     keys += closed
     keys *= 4
-    keys += np.where(direction < 0, np.int32(_WHOLE), _KINDS[direction])
+    for first in range(0, len(keys), _GROUP):
+        keys[first : first + _GROUP] += _KINDS[direction[first : first + _GROUP]]
     return Balls(squared.shape, closed, centers, keys, larger, direction)
 
 
@@ -208,7 +209,8 @@ def _offsets(reach: int) -> tuple[np.ndarray, np.ndarray]:
     return offsets.astype(np.int32), squares.ravel()[chosen].astype(np.int32)
 
 
-#: Axes of each step, those along which it moves first, and the signs along them; and how many it moves along, less 1.
+#: Axes of each step, those along which it moves first, and the signs along them; how many it moves along, less 1.
 _AXES = np.argsort(-np.abs(_STEPS), axis=1, kind="stable")
 _SIGNS = np.where(np.take_along_axis(_STEPS, _AXES, axis=1) < 0, -1, 1)
-_KINDS = (np.count_nonzero(_STEPS, axis=1) - 1).astype(np.int32)
+#: Its last entry is for direction -1.
+_KINDS = np.append(np.count_nonzero(_STEPS, axis=1) - 1, _WHOLE).astype(np.int32)

@@ -54,7 +54,9 @@ def local_squared_radius(
         return np.asarray(_on_device(inside, squared, closed))
     if inside.all() or not inside.any():
         return np.full(inside.shape, UNREACHED if inside.all() else 0, np.int32)
-    return paint(_described(inside, squared, closed))
+    found = [_described(inside, squared, closed)]
+    del mask, inside, squared  # what nobody else holds makes room
+    return paint(found.pop())
 
 
 def _described(mask: np.ndarray, squared: np.ndarray | jax.Array | None, closed: bool) -> Balls:

@@ -55,7 +55,7 @@ class Specimen:
         """(nz, ny, nx) bool: bone inside the region."""
         return self.bone if self.region is None else self.bone & self.region
 
-    @cached_property
+    @property
     def marrow_in_region(self) -> np.ndarray:
         """(nz, ny, nx) bool: marrow inside the region."""
         return ~self.bone if self.region is None else ~self.bone & self.region

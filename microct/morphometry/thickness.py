@@ -53,7 +53,8 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
     local, axes = thickness.local_radius_and_axes(phase)
     bone = _counted(phase, specimen.bone_in_region, convention, local)
     del local
-    marrow = _counted(~phase, specimen.marrow_in_region, convention)
+    del phase
+    marrow = _counted(placed(~specimen.bone), specimen.marrow_in_region, convention)
     return [
         *_mean_and_spread("Tb.Th", bone, edge, convention, specimen, _NO_BONE),
         *_mean_and_spread("Tb.Sp", marrow, edge, convention, specimen, "no marrow"),
@@ -131,8 +132,9 @@ def _number(axes: Voxels, specimen: Specimen, convention: str) -> list[Row]:
         return _number_rows(0.0, math.nan, convention, _NO_BONE)
     if not axes.any():
         return _number_rows(math.nan, math.nan, convention, _NO_MARROW)
+    local = thickness.local_squared_radius(~axes)
     between = ~axes if specimen.region is None else ~axes & specimen.region
-    squares, counts = thickness.radius_counts(thickness.local_squared_radius(~axes), between)
+    squares, counts = thickness.radius_counts(local, between)
     if not len(counts):
         return _number_rows(math.nan, math.nan, convention, "nothing lies between the mid-axes")
     found = _Spread(_of_squared(squares, "exact"), counts)
