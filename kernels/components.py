@@ -96,28 +96,30 @@ def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.n
     starts, ends = _runs(mask)
     if not len(starts):
         return ends - starts, starts, 0
-    ny, nx = mask.shape[1:]
-    row, first = np.divmod(starts, nx)
-    last = first + (ends - starts) - 1
-    z, y = np.divmod(row, ny)
+    nz, ny, nx = mask.shape
     # Keys row * pitch + x, with a gap between rows wider than the reach, make all rows one sorted line.
     pitch = nx + 4
-    first_keys, last_keys = row * pitch + first, row * pitch + last
+    narrow = np.int32 if (nz + 2) * (ny + 2) * pitch < 1 << 31 else np.int64  # half the bytes to search
+    starts, lengths = starts.astype(narrow), (ends - starts).astype(narrow)
+    row = starts // nx
+    first_keys = starts + 4 * row
+    last_keys = first_keys + lengths - 1
+    z, y = np.divmod(row, ny)
     pairs_a, pairs_b = [], []
     for dz, dy in rows:
-        here = np.flatnonzero((z + dz >= 0) & (y + dy >= 0) & (y + dy < ny))
+        here = np.flatnonzero((z + dz >= 0) & (y + dy >= 0) & (y + dy < ny)).astype(narrow)
         shift = (dz * ny + dy) * pitch
-        low = np.searchsorted(last_keys, first_keys[here] + shift - reach, side="left")
-        high = np.searchsorted(first_keys, last_keys[here] + shift + reach, side="right")
+        first, last = first_keys[here], last_keys[here]
+        low = np.searchsorted(last_keys, first + narrow(shift - reach), side="left")
+        high = np.searchsorted(first_keys, last + narrow(shift + reach), side="right")
         touching = np.maximum(high - low, 0)
-        total = int(touching.sum())
-        within = np.arange(total) - np.repeat(np.cumsum(touching) - touching, touching)
+        within = np.arange(int(touching.sum())) - np.repeat(np.cumsum(touching) - touching, touching)
         pairs_a.append(np.repeat(here, touching))
-        pairs_b.append(np.repeat(low, touching) + within)
+        pairs_b.append((np.repeat(low, touching) + within).astype(narrow))
     roots = union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
     is_root = roots == np.arange(len(roots))
     names = np.cumsum(is_root)[roots]
-    return ends - starts, names, int(is_root.sum())
+    return lengths, names, int(is_root.sum())
 
 
 def _runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
