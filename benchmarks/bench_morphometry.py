@@ -1,6 +1,6 @@
 """How long does measuring take, and how much memory, beside the peers that pip installs?
 
-    python benchmarks/bench_morphometry.py [--edges 128 256 512] [--quick]
+    python benchmarks/bench_morphometry.py [--edges 128 256 512] [--quick] [--limit-s 900] [--without NAME ...]
 
 Every way runs alone in a process of its own on the same Gaussian field (BV/TV 0.2, Tb.Th about 10 voxels; periodic,
 so that the larger volumes are the smaller one laid side by side). Once to warm up (compilers), then once for the clock.
@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import record
+from machine import record, recorded_answer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -239,17 +239,20 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--edges", type=int, nargs="+", default=[128, 256])
     options.add_argument("--quick", action="store_true", help="128 only")
+    options.add_argument("--add", action="store_true", help="to the answers of the last record of this machine")
     options.add_argument("--limit-s", type=float, default=300.0, help="for each way")
+    options.add_argument("--without", nargs="+", default=[], help="peers to leave out, by the first word of their name")
     options.add_argument("--child", nargs=3, metavar=("QUESTION", "WAY", "EDGE"), help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.child:
         child(given.child[0], given.child[1], int(given.child[2]))
         return
     edges = [128] if given.quick else given.edges
-    answer: dict[str, Any] = {}
+    answer: dict[str, Any] = recorded_answer("morphometry") if given.add else {}
     for edge in edges:
         for question, ways in QUESTIONS.items():
-            found = {way: asked(question, way, edge, given.limit_s) for way in ways}
+            chosen = [way for way in ways if way.split()[0] not in given.without]
+            found = {way: asked(question, way, edge, given.limit_s) for way in chosen}
             ours = next(iter(found.values()))
             for way, took in found.items():
                 if took is None:
@@ -262,7 +265,8 @@ def main() -> None:
                     flush=True,
                 )
             answer[f"{question}, {edge}^3"] = {way: took for way, took in found.items() if took}
-    print(record("morphometry-quick" if given.quick else "morphometry", answer))
+            recorded = record("morphometry-quick" if given.quick else "morphometry", answer)
+    print(recorded)
 
 
 if __name__ == "__main__":

@@ -113,6 +113,18 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} is no value for a record")
 
 
+def recorded_answer(question: str, folder: Path | None = None) -> dict[str, Any]:
+    """The answer that this kind of machine recorded last; empty where there is none."""
+    path = _path(question, machine(), folder)
+    return json.loads(path.read_text(encoding="utf-8"))["answer"] if path.exists() else {}
+
+
+def _path(question: str, about: dict[str, Any], folder: Path | None) -> Path:
+    folder = Path(__file__).parent / "results" if folder is None else folder
+    device = "-".join(about["devices"][0].lower().split())
+    return folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
+
+
 def _processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()

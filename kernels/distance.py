@@ -73,8 +73,8 @@ def has_accelerator() -> bool:
 
 
 def placed(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
-    """The mask as bool where it is worked on: on the accelerator where JAX has one, else on the host."""
-    if has_accelerator():
+    """The mask as bool where it is worked on: where a JAX array lies, on the accelerator if any, else on the host."""
+    if isinstance(mask, jax.Array) or has_accelerator():
         return jnp.asarray(mask) != 0
     mask = np.asarray(mask)
     return mask if mask.dtype == bool else mask != 0

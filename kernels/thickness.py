@@ -185,9 +185,7 @@ def _middles(squared: np.ndarray, centers: np.ndarray) -> _Middles:
                 inside = (along + steps >= 0) & (along + steps < size)
                 return np.where(inside, radius[np.where(inside, some + steps * stride, 0)], 0)
 
-            paired[axis, first : first + _SLAB] = (
-                (radius_at(-1) == own) & (radius_at(-2) < own) & (radius_at(1) < own)
-            )
+            paired[axis, first : first + _SLAB] = (radius_at(-1) == own) & (radius_at(-2) < own) & (radius_at(1) < own)
     return _Middles(here, paired)
 
 
