@@ -2,10 +2,11 @@
 
     python benchmarks/bench_device_morphometry.py [--edges 128 256 512]
 
-From a mask in the device's memory to the answer there: local thickness of bone and of marrow, mid-axes, squared distances and
-the histogram of one pass, on the Gaussian field of `bench_morphometry`. A copy of the volume's integers (read and written
-once) is there to compare with: "of_copy" is the time of the copy by that of the kernel. The first call, which compiles, is
-reported apart; the seconds are the best of three. Memory is the most that the device held since the start, where it tells.
+From a mask in the device's memory to the answer there: local thickness of bone and of marrow, mid-axes, squared
+distances and the histogram of one pass, on the Gaussian field of `bench_morphometry`. A copy of the volume's integers
+(read and written once) is there to compare with: "of_copy" is the time of the copy by that of the kernel. The first
+call, which compiles, is reported apart; the seconds are the best of three. Memory is the most that the device held
+since the start, where it tells.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def _painted(given: Balls) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(given.keys, kind="stable").astype(given.centers.dtype)
     canvas = _Canvas(given.shape, int(levels[-1]), len(levels))
     firsts = np.append(0, np.cumsum(_counts(given.keys)))
-    for first, last in zip(firsts[:-1], firsts[1:], strict=True):
+    for first, last in pairwise(firsts):
         if first == last:
             continue
         group = order[first:last]
