@@ -83,6 +83,8 @@ def paint(given: Balls) -> np.ndarray:
 
 def _painted(given: Balls) -> tuple[np.ndarray, np.ndarray]:
     """(nz, ny, nx) number of the level that each voxel keeps, 0 for none, and the squared radius of each level."""
+    if not len(given.keys):
+        return np.zeros(given.shape, np.uint16), np.zeros(1, np.int32)
     occurs = np.zeros(int(given.keys.max()) // 4 + 1, bool)
     occurs[given.keys >> 2] = True
     levels = np.flatnonzero(occurs)

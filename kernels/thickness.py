@@ -31,7 +31,10 @@ _SLAB = 1 << 17
 
 
 def local_squared_radius(
-    mask: np.ndarray | jax.Array, squared: np.ndarray | jax.Array | None = None, closed: bool = False
+    mask: np.ndarray | jax.Array,
+    squared: np.ndarray | jax.Array | None = None,
+    closed: bool = False,
+    within: np.ndarray | jax.Array | None = None,
 ) -> np.ndarray | jax.Array:
     """Squared radius of the largest ball of foreground that holds each voxel.
 
@@ -41,6 +44,8 @@ def local_squared_radius(
         squared: its `distance.squared_distance`, where already known.
         closed: balls hold the voxels at exactly their radius too, among them the nearest of the background, as in
             Fiji and BoneJ. Open balls hold foreground only.
+        within: (nz, ny, nx) bool, where the answer is needed; elsewhere it may be too small. Balls that hold nothing of
+            it are left out, so that a compartment of bone does not cost the air around it.
 
     Returns:
         (nz, ny, nx) int32, on the host or on the device as the mask: 0 where no ball reaches,
@@ -48,25 +53,33 @@ def local_squared_radius(
         The local thickness is the diameter, ``2 sqrt(value)``, less a correction of the convention.
     """
     if isinstance(mask, jax.Array):
-        return _on_device(mask, squared, closed)
+        return _on_device(mask, squared, closed, within)
     inside = placed(mask)
     if isinstance(inside, jax.Array):
-        return np.asarray(_on_device(inside, squared, closed))
+        return np.asarray(_on_device(inside, squared, closed, within))
     if inside.all() or not inside.any():
         return np.full(inside.shape, UNREACHED if inside.all() else 0, np.int32)
-    found = [_described(inside, squared, closed)]
-    del mask, inside, squared  # what nobody else holds makes room
+    found = [_described(inside, squared, closed, within)]
+    del mask, inside, squared, within  # what nobody else holds makes room
     return paint(found.pop())
 
 
-def _described(mask: np.ndarray, squared: np.ndarray | jax.Array | None, closed: bool) -> Balls:
+def _described(
+    mask: np.ndarray, squared: np.ndarray | jax.Array | None, closed: bool, within: np.ndarray | jax.Array | None
+) -> Balls:
     """The balls, without the distances that they were found in: four bytes a voxel less while they are painted."""
     squared = np.asarray(squared_distance(mask) if squared is None else squared)
+    if within is not None:
+        squared = squared * (squared_distance(~placed(np.asarray(within))) < squared + np.int32(closed))
     return balls(squared, ball_centers(squared, closed), closed)
 
 
-def _on_device(mask: jax.Array, squared: np.ndarray | jax.Array | None, closed: bool) -> jax.Array:
+def _on_device(
+    mask: jax.Array, squared: np.ndarray | jax.Array | None, closed: bool, within: np.ndarray | jax.Array | None
+) -> jax.Array:
     squared = jnp.asarray(squared_distance(mask) if squared is None else squared)
+    if within is not None and int(squared.max()) != UNREACHED:
+        squared = squared * (squared_distance(jnp.asarray(within) == 0) < squared + closed)
     largest = int(squared.max())
     if largest in (0, UNREACHED):
         return squared

@@ -54,7 +54,7 @@ def thickness_rows(specimen: Specimen, convention: str) -> list[Row]:
     bone = _counted(phase, specimen.bone_in_region, convention, local)
     del local
     del phase
-    marrow = _counted(placed(~specimen.bone), specimen.marrow_in_region, convention)
+    marrow = _counted(placed(~specimen.bone), specimen.marrow_in_region, convention, within=specimen.region)
     return [
         *_mean_and_spread("Tb.Th", bone, edge, convention, specimen, _NO_BONE),
         *_mean_and_spread("Tb.Sp", marrow, edge, convention, specimen, "no marrow"),
@@ -81,13 +81,19 @@ class _Spread:
         return float(np.sqrt((self.diameters - self.mean) ** 2 @ self.counts / self.counts.sum()))
 
 
-def _counted(phase: Voxels, inside: np.ndarray, convention: str, local: Voxels | None = None) -> _Spread:
+def _counted(
+    phase: Voxels,
+    inside: np.ndarray,
+    convention: str,
+    local: Voxels | None = None,
+    within: np.ndarray | None = None,
+) -> _Spread:
     """Diameters of the phase's local thickness over the voxels ``inside``; ``local``: its exact squared radii."""
     if convention == "bonej":
         diameters, counts = np.unique(_diameters(phase, convention)[inside], return_counts=True)
         return _Spread(diameters, counts)
     if local is None:
-        local = thickness.local_squared_radius(phase)
+        local = thickness.local_squared_radius(phase, within=within)
     squares, counts = thickness.radius_counts(local, inside)
     return _Spread(_of_squared(squares, convention), counts)
 
@@ -132,7 +138,7 @@ def _number(axes: Voxels, specimen: Specimen, convention: str) -> list[Row]:
         return _number_rows(0.0, math.nan, convention, _NO_BONE)
     if not axes.any():
         return _number_rows(math.nan, math.nan, convention, _NO_MARROW)
-    local = thickness.local_squared_radius(~axes)
+    local = thickness.local_squared_radius(~axes, within=specimen.region)
     between = ~axes if specimen.region is None else ~axes & specimen.region
     squares, counts = thickness.radius_counts(local, between)
     if not len(counts):

@@ -78,6 +78,21 @@ def test_the_device_takes_many_writes_and_slabs_for_one_volume(monkeypatch):
     np.testing.assert_array_equal(local(mask, "device"), local(mask, "host"))
 
 
+@both_ways
+@pytest.mark.parametrize("closed", [False, True])
+def test_balls_that_do_not_reach_where_the_answer_is_needed_are_left_out(way, closed):
+    mask = np.random.default_rng(3).random((11, 13, 12)) < 0.99
+    within = np.zeros(mask.shape, bool)
+    within[3:8, 6:11, 2:9] = True
+    whole = local(mask, "host", closed)
+    part = np.asarray(thickness.local_squared_radius(WAYS[way](mask), closed=closed, within=within))
+    np.testing.assert_array_equal(part[within], whole[within])
+    assert (part <= whole).all()
+    assert (part < whole).any()
+    nowhere = np.zeros(mask.shape, bool)
+    assert not np.asarray(thickness.local_squared_radius(WAYS[way](mask), closed=closed, within=nowhere)).any()
+
+
 def test_every_ball_needed_is_a_center():
     mask = np.random.default_rng(2).random((14, 15, 16)) < 0.98
     squared = np.asarray(squared_distance(mask))
