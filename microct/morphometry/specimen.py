@@ -9,7 +9,7 @@ import numpy as np
 
 from microct.kernels import stencil
 from microct.status import InputError
-from microct.volume import Volume
+from microct.volume import IDENTITY, Volume
 
 #: Bone fraction at and above which a voxel of a fraction volume is bone.
 HALF = 128
@@ -78,7 +78,8 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
 
     Args:
         volume: the scan, mask or bone fraction.
-        mask: the region to measure, of the same shape, nonzero inside; None for everywhere.
+        mask: the region to measure, nonzero inside; None for everywhere. Of the same shape, or a `Volume` of the same
+            voxels whose origin says where it lies.
         threshold: None where the volume is binary (at most two values; bone > 0) or says that it is a fraction, "half"
             where its values are bone fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the
             least value that is bone.
@@ -127,8 +128,28 @@ def _region(mask: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | No
     if mask is None:
         return None
     inside = np.asarray(mask.values if isinstance(mask, Volume) else mask) != 0
+    if isinstance(mask, Volume) and inside.shape != volume.shape:
+        inside = _laid(inside, mask, volume)
     if inside.shape != volume.shape:
         raise InputError(f"mask: expected the volume's shape {volume.shape}, got {inside.shape}")
     if not inside.any():
         raise InputError("mask: no voxel is inside (all are 0); there is nothing to measure")
     return None if inside.all() else inside
+
+
+def _laid(inside: np.ndarray, mask: Volume, volume: Volume) -> np.ndarray:
+    """The mask on the volume's voxels, by the places that both files tell; as it is where the grids do not fit."""
+    steps = np.asarray(volume.spacing_mm)
+    apart = (np.asarray(mask.origin_mm) - volume.origin_mm) / steps
+    offset = np.rint(apart).astype(int)
+    reach = np.abs(np.asarray(mask.spacing_mm) / steps - 1) * mask.shape  # by how much the far ends disagree [voxel]
+    fits = (np.abs(apart - offset) < 0.1).all() and (reach < 0.5).all()
+    if mask.direction != volume.direction or volume.direction != IDENTITY or not fits:
+        return inside
+    result = np.zeros(volume.shape, bool)
+    first = np.maximum(offset, 0)
+    last = np.minimum(offset + mask.shape, volume.shape)
+    if (last > first).all():
+        here = tuple(slice(a, b) for a, b in zip(first, last, strict=True))
+        result[here] = inside[tuple(slice(a, b) for a, b in zip(first - offset, last - offset, strict=True))]
+    return result

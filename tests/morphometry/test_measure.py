@@ -1,6 +1,7 @@
 """The table of one volume: known structures, regions, thresholds, and volumes that are hardly bone."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -234,3 +235,22 @@ def test_what_the_numbers_depend_on_is_recorded():
     assert {row.time_yr for row in table} == {3.5}
     assert {row.sample for row in table} == {"L2"}
     assert table["Tb.Th"].convention == "exact"
+
+
+def test_a_mask_of_another_field_of_view_is_laid_by_its_origin():
+    rng = np.random.default_rng(8)
+    bone = rng.random((12, 14, 16)) < 0.4
+    volume = Volume(bone, (0.02,) * 3, origin_mm=(0.1, 0.2, 0.3))
+    whole = np.zeros(bone.shape, bool)
+    whole[2:9, 3:14, 0:10] = True
+    # The mask's own field of view begins before the volume along x, after it along z, and ends beyond it along y.
+    seen = np.zeros((7, 13, 12), bool)
+    seen[:, :11, 2:] = True
+    mask = Volume(seen, (0.02,) * 3, origin_mm=(0.1 + 0.04, 0.2 + 0.06, 0.3 - 0.04))
+    assert measure(volume, mask, thickness=False).rows == measure(volume, whole, thickness=False).rows
+    for changed in ({"origin_mm": (0.149, 0.26, 0.26)}, {"spacing_mm": (0.03,) * 3}):
+        with pytest.raises(InputError, match="mask: expected the volume's shape"):
+            measure(volume, replace(mask, **changed), thickness=False)
+    far = replace(mask, origin_mm=(9.0, 9.0, 9.0))
+    with pytest.raises(InputError, match="no voxel is inside"):
+        measure(volume, far, thickness=False)
