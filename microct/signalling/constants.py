@@ -57,8 +57,13 @@ def refuse_impossible(family: Any, before: str = "") -> None:
     Raises:
         StudyError: with the name, the value, and the usual value.
     """
-    usual = {one.name: one.value for one in records(type(family)(), before)}
     for one in records(family, before):
         value = float(one.value)
         if not math.isfinite(value) or value < 0:
-            raise StudyError(f"{one.name} must be finite and not negative, got {value:g} (usual: {usual[one.name]:g})")
+            usual = {other.name: other.value for other in records(type(family)(), before)}[one.name]
+            raise StudyError(f"{one.name} must be finite and not negative, got {value:g} (usual: {usual:g})")
+
+
+def in_unit(family: Any, unit: str) -> list[float]:
+    """The values of every constant of a family that has a unit."""
+    return [float(one.value) for one in records(family) if one.unit == unit]

@@ -17,7 +17,7 @@ from itertools import pairwise
 import jax
 import numpy as np
 
-from microct.signalling.constants import records
+from microct.signalling.constants import in_unit
 from microct.signalling.drugs import denosumab
 from microct.signalling.drugs.pharmacy import DRUGS, REGIMENS
 from microct.signalling.drugs.schedule import Treatment
@@ -29,7 +29,7 @@ from microct.signalling.patient import Patient
 STEPS_PER_YEAR = 48  # 7.6 day; 4 steps a month
 STEPS_UNDER_DRUGS = 192  # from the first dose on: osteoclasts and drugs go faster
 STEPS_OF_QUIET_YEARS = 24  # far from the menopause and before any drug, when little moves but age
-RESTLESS_YR = (-4.0, 11.0)  # around a menopause
+RESTLESS_YR = (-4.0, 5.0)  # around a menopause
 FIRST_STEP_D = {"dose": 0.05, "turn": 0.1}  # after a single dose; after a flow or estrogen that starts or stops
 GROWTH = 1.1  # of steps after that
 CROWDS_UNDER_DRUGS, GROWTH_IN_CROWDS = 120, 1.6
@@ -80,22 +80,23 @@ def grid_of(
     turns.append(p.cells.ageing_onset_yr - patient.age_at_start_yr)
     restless = math.inf if patient.menopause == "none" else menopause + RESTLESS_YR[0], menopause + RESTLESS_YR[1]
     usual = finer * STEPS_PER_YEAR * _shorter(STEPS_PER_YEAR, _times_of_cells_d(p))
-    treated = finer * STEPS_UNDER_DRUGS * _shorter(STEPS_UNDER_DRUGS, _times_under_drugs_d(p))
+    treated = usual
+    if any(one.dose > 0 for one in treatments):
+        treated = max(usual, finer * STEPS_UNDER_DRUGS * _shorter(STEPS_UNDER_DRUGS, _times_under_drugs_d(p)))
     quiet = min(finer * STEPS_OF_QUIET_YEARS, usual)
-    return grid(treatments, first_year, last_year, (quiet, usual, max(usual, treated)), restless, turns)
+    return grid(treatments, first_year, last_year, (quiet, usual, treated), restless, turns)
 
 
 def _times_of_cells_d(p: ModelParameters) -> list[float]:
-    return [float(one.value) for one in (*records(p.cells), *records(p.tissue)) if one.unit == "day"]
+    return [*in_unit(p.cells, "day"), *in_unit(p.tissue, "day")]
 
 
 def _times_under_drugs_d(p: ModelParameters) -> list[float]:
     """Osteoclasts die fastest, under denosumab with bisphosphonates."""
     blocks = math.prod(1 + float(getattr(p.drugs, name).life_most) for name in ("alendronate", "zoledronate"))
     osteoclasts = float(p.cells.osteoclast_life_d) * max(float(p.cells.osteoclast_life_basal), 0.05) / blocks
-    slow = [float(one.value) for one in records(p.drugs) if one.unit == "day"]
-    fast = [1 / float(one.value) for one in records(p.drugs) if one.unit == "1/day" and one.value > 0]
-    return [osteoclasts, denosumab.shortest_time_d(p.drugs.denosumab), *slow, *fast]
+    fast = [1 / rate for rate in in_unit(p.drugs, "1/day") if rate > 0]
+    return [osteoclasts, denosumab.shortest_time_d(p.drugs.denosumab), *in_unit(p.drugs, "day"), *fast]
 
 
 def _shorter(steps_per_year: int, times_d: Sequence[float]) -> int:
@@ -140,9 +141,10 @@ def grid(
         parts.append(times)
         sharp = times if one.every_d >= RAREST_OFTEN_D else times[:1]
         parts += [time + _growing(FIRST_STEP_D["dose"], longest_d, growth) for time in sharp]
-    for time in [*turns_yr, *(edge for _, spans in flows for span in spans for edge in span)]:
+    edges = [(edge, longest_d) for _, spans in flows for span in spans for edge in span]
+    for time, longest in [*((time, DAYS_PER_YEAR / steps_per_year[1]) for time in turns_yr), *edges]:
         if first_year <= time < last_year:
-            parts.append(time + _growing(FIRST_STEP_D["turn"], longest_d, growth))
+            parts.append(time + _growing(FIRST_STEP_D["turn"], longest, growth))
     times = np.concatenate(parts)
     keys, places = np.unique(_key(times), return_index=True)  # the base comes first, so that its times stay as they are
     inside = keys < _key(np.asarray(float(last_year)))

@@ -61,18 +61,18 @@ def walked(
         p: constants.
 
     Returns:
-        (n, states) and (n, 4, states).
+        (n, states) and (n, 3, states).
     """
     packed, unpacked = _packed(young_body(life.age_at_start_yr + first_year, p), p)
     many = steps.step_yr.shape[0]
-    room = jnp.zeros((many, packed.size), packed.dtype), jnp.zeros((many, 4, packed.size), packed.dtype)
+    room = jnp.zeros((many, packed.size), packed.dtype), jnp.zeros((many, 3, packed.size), packed.dtype)
 
     def one(place: jax.Array, so_far: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         packed, begins, moves = so_far
         step = jax.tree.map(lambda part: part[place], steps)
         begin, _ = ravel_pytree(dosed(unpacked(packed), step.doses, p))
-        four = slopes(begin, step, life, p, unpacked)
-        return arrived(begin, four, step.step_yr), begins.at[place].set(begin), moves.at[place].set(four)
+        three = slopes(begin, step, life, p, unpacked)
+        return arrived(begin, three, step.step_yr), begins.at[place].set(begin), moves.at[place].set(three)
 
     return jax.lax.fori_loop(0, count, one, (packed, *room))[1:]
 
