@@ -123,6 +123,10 @@ def warnings(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         before, after = old["machine"].get(key), new["machine"].get(key)
         if before != after:
             found.append(f"{key}: {_short(before)} -> {_short(after)}")
+    before, after = old.get("settings") or {}, new.get("settings") or {}
+    for key in sorted(before.keys() & after.keys()):
+        if before[key] != after[key]:
+            found.append(f"asked for something else: {key} {before[key]} -> {after[key]}")
     if old["machine"].get("sources") and old["machine"]["sources"] == new["machine"].get("sources"):
         found.append("both records are of the same sources")
     for label, content in (("old", old), ("new", new)):

@@ -45,6 +45,7 @@ QUESTIONS = (
     Question("remodeling", 0.3),
     Question("microfe", 0.15),
     Question("morphometry", 0.15, knows_budget=False),
+    Question("device_morphometry", 0.08),
     Question("cells", 0.08),
     Question("checkpoint", 0.04),
     Question("reference", 0.05),

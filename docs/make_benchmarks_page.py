@@ -30,7 +30,8 @@ def records(folder: Path) -> dict[str, list[dict[str, Any]]]:
     for path in sorted(folder.glob("*.json")):
         record = json.loads(path.read_text(encoding="utf-8"))
         if not record["question"].endswith("-quick"):
-            question = record["question"].partition("_")[0]  # "microfe_64": the first records named their size
+            question = record["question"]
+            question = "microfe" if question.startswith("microfe_") else question  # the first records named their size
             found.setdefault(question, []).append(record | {"name": machine_name(record["machine"])})
     return found
 
@@ -180,6 +181,19 @@ def ways(found: list[dict[str, Any]]) -> str:
     return table(["machine", "question", "way", "s", "byte a voxel", "times ours"], rows)
 
 
+def device_kernels(found: list[dict[str, Any]]) -> str:
+    """Kernels of morphometry beside a copy."""
+    rows = [
+        [record["name"], f"{name}, {volume}", 1e3 * min(took["wall_s"]), took.get("million_voxels_per_s"),
+         took.get("of_copy"), took.get("byte_per_voxel_at_most")]
+        for record in found
+        for volume, several in record["answer"].items()
+        for name, took in several.items()
+        if "wall_s" in took
+    ]  # fmt: skip
+    return table(["machine", "kernel", "wall ms", "million voxels a second", "of a copy", "byte a voxel at most"], rows)
+
+
 def cells(found: list[dict[str, Any]]) -> str:
     """One woman, many, and the peers."""
     rows = [
@@ -252,6 +266,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[list[dict[str, Any]]], str], tuple[str
     ("limits", "How far from the limit", limits, ("limits",)),
     ("microfe", "Micro-FE", microfe, ()),
     ("morphometry", "Morphometry", ways, ("morphometry",)),
+    ("device_morphometry", "Morphometry on the device", device_kernels, ()),
     ("cells", "Cells", cells, ()),
     ("reference", "Beside the plain definitions", reference, ()),
     ("checkpoint", "Checkpoints", checkpoints, ()),

@@ -89,6 +89,7 @@ def test_records_of_the_first_layout_are_read() -> None:
 @pytest.mark.parametrize("factor", [1.0, 2.0])
 def test_the_program_exits_with_one_where_something_became_slower(tmp_path: Path, factor: float) -> None:
     old, new = a_record(1), a_record(1)
+    old["settings"], new["settings"] = {"women": 64}, {"women": 1024}
     new["machine"]["load"] = [9.0, 9.0, 9.0]
     new["answer"]["kernel 0"]["processor_s"] = [factor * s for s in new["answer"]["kernel 0"]["processor_s"]]
     for folder, content in (("old", old), ("new", new)):
@@ -99,6 +100,7 @@ def test_the_program_exits_with_one_where_something_became_slower(tmp_path: Path
     assert done.returncode == (factor > 1.0)
     assert ("kernel 0 / processor_s" in done.stdout) == (factor > 1.0)
     assert "busy" in done.stdout
+    assert "women 64 -> 1024" in done.stdout
 
 
 def test_committed_records_can_be_read_and_compared_with_themselves() -> None:
