@@ -1,9 +1,10 @@
 """Scanco's AIM (v020, v030) and ISQ: native grey values, voxel size, and what their headers say of density.
 
-Written from the facts of the formats as the readers of ITK (ITKIOScanco) and n88tools (AimIO) give them; no file of a
-scanner was at hand to try it on. Values are native: attenuation [1/cm] is the value / mu_scaling, and density the
-attenuation * density_slope + density_intercept; these numbers are in the header that `microct.read` keeps. Names of
-patients are not read. Not read: RAD (radiographs), vector and 3-byte packed types.
+Written from the facts of the formats as the readers of ITK (ITKIOScanco) and n88tools (AimIO) give them, and held
+against what ITK and aimio-py write and read; no file of a scanner was at hand to try it on. Values are native:
+attenuation [1/cm] is the value / mu_scaling, and density the attenuation * density_slope + density_intercept; these
+numbers are in the header that `microct.read` keeps. Names of patients are not read. Not read: RAD (radiographs),
+vector and 3-byte packed types.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ _TYPES = {
     0x00170002: ("plain", "u2"),
     0x00030004: ("plain", "i4"),
     0x001A0004: ("plain", "f4"),
+    0x00040004: ("vax", "f4"),
     0x00060001: ("bits", "u1"),
     0x00150001: ("bit runs", "u1"),
     0x00080002: ("byte runs", "i1"),
@@ -143,6 +145,9 @@ def _aim(path: Path, start: bytes, offset: int, width: int) -> Scan:
     packing, code = _TYPES[kind]
     if packing == "plain":
         values = _plain(path, stored_as(code), sizes, end, "dimensions")
+    elif packing == "vax":
+        values = _plain(path, stored_as("u4"), sizes, end, "dimensions")
+        values = (values << 16 | values >> 16).view(np.float32) / np.float32(4.0)
     else:
         values = _unpacked(path, packing, code, sizes, end, width)
     # The product of float32 steps carries their noise: seven digits are what the format holds.
@@ -230,10 +235,6 @@ def _vax_float(data: bytes, at: int) -> float:
 
 
 def _vax_double(data: bytes, at: int) -> float:
-    """VAX D: sign, 8 bits of exponent (excess 128), 55 bits of fraction in four swapped 16-bit words."""
-    words = [int.from_bytes(data[at + 2 * k : at + 2 * k + 2], "little") for k in range(4)]
-    exponent = words[0] >> 7 & 0xFF
-    if exponent == 0:
-        return 0.0
-    fraction = ((words[0] & 0x7F) << 48 | words[1] << 32 | words[2] << 16 | words[3]) / 2.0**55
-    return (-1.0 if words[0] >> 15 else 1.0) * (1.0 + fraction) * 2.0 ** (exponent - 129)
+    """VAX G: the four 16-bit words swapped, an exponent larger by two."""
+    words = [data[at + 2 * k : at + 2 * k + 2] for k in range(4)]
+    return float(np.frombuffer(b"".join(reversed(words)), "<f8")[0]) / 4.0

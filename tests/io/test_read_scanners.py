@@ -28,11 +28,9 @@ def vax(value: float) -> bytes:
 
 
 def vax_double(value: float) -> bytes:
-    mantissa, exponent = np.frexp(abs(value))
-    fraction = round((2.0 * float(mantissa) - 1.0) * 2**55)
-    words = [(value < 0) << 15 | (int(exponent) + 128) << 7 | fraction >> 48]
-    words += [fraction >> shift & 0xFFFF for shift in (32, 16, 0)]
-    return struct.pack("<4H", *words)
+    """VAX G: IEEE times four with its 16-bit words swapped."""
+    word = struct.pack("<d", 4.0 * value)
+    return word[6:] + word[4:6] + word[2:4] + word[:2]
 
 
 def aim20(kind: int, payload: bytes, shape=SHAPE, step=0.0607, place=(2, 3, 4)) -> bytes:

@@ -4,7 +4,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference.fields import curvature_density, directed_field, gaussian_field, level, surface_density
-from reference.morphometry import bending_by_definition, intercept_lengths_by_definition
+from reference.morphometry import (
+    bending_by_definition,
+    intercept_lengths_by_definition,
+    mean_curvature_by_definition,
+    smooth_surface_by_definition,
+)
 
 from microct.kernels import curvature, intercepts, minkowski, smoothsurface, stencil, surface
 
@@ -70,6 +75,36 @@ def test_intercepts_and_bending_by_their_definitions():
         assert length == pytest.approx(intercept_lengths_by_definition(bone, tuple(direction)))
     one_axis = np.repeat(bone[:, :1, :1], 7, axis=1).repeat(8, axis=2)
     assert surface.bending(one_axis, UNIT) == pytest.approx(bending_by_definition(one_axis))
+
+
+#: The histogram is counted on the host or on the device; the reference walks over the sections.
+WAYS = {
+    "reference": mean_curvature_by_definition,
+    "host": lambda bone: curvature.mean_curvature_integral(stencil.periodic_histogram(bone), UNIT),
+    "device": lambda bone: curvature.mean_curvature_integral(stencil.periodic_histogram(jnp.asarray(bone)), UNIT),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_mean_curvature_of_single_voxels_balls_and_fields(way):
+    measured = WAYS[way]
+    one = np.zeros((6, 6, 6), bool)
+    one[2, 3, 3] = True
+    by_hand = 2 * np.pi * (3 * 0.091556 + 6 * 0.073962 / np.sqrt(2) + 4 * 0.070392 / np.sqrt(3))  # one section each
+    assert measured(one) == pytest.approx(by_hand, rel=1e-5)
+    assert measured(~one) == pytest.approx(-by_hand, rel=1e-5)
+    assert measured(ball(6, (10.2, 9.9, 10.1), (20, 20, 20))) == pytest.approx(4 * np.pi * 6, rel=0.02)
+    field = gaussian_field(48, 2.5, 3) > level(0.2)
+    assert measured(field) == pytest.approx(mean_curvature_by_definition(field), rel=1e-5)
+    noise = np.random.default_rng(2).random((6, 8, 10)) < 0.5
+    assert measured(noise) == pytest.approx(mean_curvature_by_definition(noise), abs=1e-3)
+
+
+def test_smooth_surface_by_its_definition():
+    bone = gaussian_field(18, 2.0, 4) > 0.4
+    found, expected = smoothsurface.smooth_surface(bone), smooth_surface_by_definition(bone)
+    np.testing.assert_allclose(found[:4], expected[:4], rtol=2e-4)
+    np.testing.assert_allclose(found.normals, expected[4], rtol=1e-3, atol=1e-3 * expected[0])
 
 
 def test_rods_read_their_circumference():
