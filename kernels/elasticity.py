@@ -118,7 +118,7 @@ def stiffness_product(
 
 
 def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
-    """(voxels, cases, 6) strain at the center of each voxel, in the type of ``displacement`` (nodes, cases, 3).
+    """(voxels, cases, 6) float32 strain at the center of each voxel; ``displacement`` is (nodes, cases, 3).
 
     Rows of ``nodes`` that are filled up give meaningless rows.
     """
@@ -128,7 +128,8 @@ def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
 
     def rows(i: jax.Array) -> jax.Array:
         corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
-        return dot(gathered(displacement, corners), matrix).reshape(chunk, cases, 6)
+        strain = dot(gathered(displacement, corners), matrix).reshape(chunk, cases, 6)
+        return strain.astype(jnp.float32)
 
     return lax.map(rows, jnp.arange(nodes.shape[0] // chunk)).reshape(-1, cases, 6)
 

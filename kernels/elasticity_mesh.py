@@ -41,21 +41,24 @@ def mesh(modulus: np.ndarray, periodic: bool = False) -> Mesh:
         The mesh; nodes and voxels in raster order.
     """
     shape: tuple[int, int, int] = modulus.shape  # type: ignore[assignment]
-    places = np.argwhere(modulus > 0).astype(np.int32)
+    flat = np.flatnonzero(modulus.ravel() > 0)
+    places = np.stack(np.unravel_index(flat, shape), axis=1).astype(np.int32)
+    values = modulus.reshape(-1)[flat].astype(np.float32)
     lattice = np.array([n if periodic else n + 1 for n in shape])
+    number = np.int32 if lattice.prod() < 2**31 else np.int64
     stride = np.array([lattice[1] * lattice[2], lattice[2], 1])
     # the place of a corner on the lattice is the sum of one term for each axis, so that wrapping costs nothing
-    terms = [[((places[:, a] + o) % lattice[a]).astype(np.int64) * stride[a] for o in (0, 1)] for a in range(3)]
-    used = np.zeros(int(lattice.prod()), bool)
-    flat = []
+    terms = [[((places[:, a] + o) % lattice[a]).astype(number) * number(stride[a]) for o in (0, 1)] for a in range(3)]
+    node_at = np.zeros(int(lattice.prod()), np.int32)
     for corner in CORNERS:
-        where = terms[0][corner[0]] + terms[1][corner[1]] + terms[2][corner[2]]
-        used[where] = True
-        flat.append(where)
-    number = np.cumsum(used, dtype=np.int32) - 1
+        node_at[terms[0][corner[0]] + terms[1][corner[1]] + terms[2][corner[2]]] = 1
+    used = np.flatnonzero(node_at)
+    node_at[used] = np.arange(len(used), dtype=np.int32)
     nodes = np.empty((len(places), 8), np.int32)
-    for k, where in enumerate(flat):
-        nodes[:, k] = number[where]
-    positions = np.stack(np.unravel_index(np.flatnonzero(used), tuple(lattice)), axis=1).astype(np.int32)
-    values = modulus[places[:, 0], places[:, 1], places[:, 2]].astype(np.float32)
+    for k, corner in enumerate(CORNERS):
+        nodes[:, k] = node_at[terms[0][corner[0]] + terms[1][corner[1]] + terms[2][corner[2]]]
+    del node_at, terms
+    positions = np.empty((len(used), 3), np.int32)
+    for axis, at in enumerate(np.unravel_index(used, tuple(lattice))):
+        positions[:, axis] = at
     return Mesh(shape, periodic, places, nodes, values, positions)

@@ -81,7 +81,8 @@ def coarsen(fine: Cells, periodic: bool, whole: bool, split: bool = True) -> tup
                 above[k] |= (step == 0).astype(np.int8) << (2 - axis)
                 local[k] = 3 * local[k] + step
     slot = (parity @ np.array([4, 2, 1])).astype(np.int8)
-    keys = [above[k].astype(np.int64) * fine.node_count + fine.nodes[:, k] for k in range(8)]
+    number = np.int32 if 8 * fine.node_count < 2**31 else np.int64
+    keys = [above[k].astype(number) * number(fine.node_count) + fine.nodes[:, k] for k in range(8)]
     parent, places = _parents(fine, keys, shape, whole or not split)
     nodes, node_count = _corners(parent, places, keys, fine.node_count, shape if not split else None)
     points, owner = _points(parent, local, fine, len(places))

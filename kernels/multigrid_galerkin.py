@@ -10,6 +10,7 @@ matter are zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
 from typing import Any
@@ -25,6 +26,9 @@ from microct.kernels.gathering import gathered_sum, incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Coarsening
 
 Array = Any
+
+#: Matrices that are carried up and added at a time: 2.3 kB each.
+_BATCH = 2048
 
 # 1-D interpolation from the corners of a parent to those of its lower child, its upper child, or a child as long as it
 _HALVES = np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
@@ -90,26 +94,28 @@ def exceptions(
     Returns:
         (cells,) int32 ascending, and (at least as many, 24, 24) float32.
     """
-    held = fixed[bone.nodes].reshape(-1, 24)
-    different = held.any(axis=1)
     first = steps[0]
-    different |= first.stretched != 0
+    different = first.stretched != 0
     if len(steps) > 1:
         different |= (steps[1].stretched != 0)[first.parent]
+    for corner in range(8):
+        different |= fixed[bone.nodes[:, corner]].any(axis=1)
     which = np.flatnonzero(different)
-    rows = filled(len(which)) if on_device else len(which)
-    slot, stretched = (padded(part[which], rows) for part in (first.slot, first.stretched))
-    kept: Array = padded(~held[which], rows)
-    modulus: Array = padded(bone.modulus[which], rows)
-    if on_device:
-        kept, modulus = jnp.asarray(kept), jnp.asarray(modulus)
     matrix = stiffness_matrix(poisson_ratio).astype(np.float32)
-    true = modulus[:, None, None] * matrix * kept[:, :, None] * kept[:, None, :]
-    true = carried(true, slot, stretched)
-    rule = children(poisson_ratio).astype(np.float32)[slot]
-    more = true - modulus[:, None, None] * (jnp.asarray(rule) if on_device else rule)
+    rule = children(poisson_ratio).astype(np.float32)
+
+    def more(rows: np.ndarray) -> Array:
+        here = which[rows]
+        kept: Array = ~fixed[bone.nodes[here]].reshape(-1, 24)
+        modulus: Array = bone.modulus[here, None, None]
+        by_rule: Array = rule[first.slot[here]]
+        if on_device:
+            kept, modulus, by_rule = jnp.asarray(kept), jnp.asarray(modulus), jnp.asarray(by_rule)
+        true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
+        return carried(true, first.slot[here], first.stretched[here]) - modulus * by_rule
+
     cells, place = np.unique(first.parent[which], return_inverse=True)
-    return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells))
+    return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells), on_device)
 
 
 def second(
@@ -132,34 +138,37 @@ def second(
     """
     one, two = steps[0], steps[1]
     cells, extra = odd
-    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
-    parent = two.parent[one.parent]
+    by_rule = children(poisson_ratio).astype(np.float32)
+
+    def more(rows: np.ndarray) -> Array:
+        slot, stretched = two.slot[cells[rows]], two.stretched[cells[rows]]
+        if not stretched.any():
+            return carried(extra[rows], slot, stretched)
+        own = np.tensordot(moduli[cells[rows]], by_rule, 1)  # what the rule gives is carried up in another way too
+        return carried(extra[rows] + own, slot, stretched) - carried(own, slot, 0 * stretched)
+
     above, index = np.unique(two.parent[cells], return_inverse=True)
-    slot, stretched = (padded(part[cells], len(extra)) for part in (two.slot, two.stretched))
-    if stretched.any():  # then what the rule gives is carried up in another way too
-        own = padded(np.tensordot(moduli[cells], children(poisson_ratio).astype(np.float32), 1), len(extra))
-        more = carried(extra + own, slot, stretched) - carried(own, slot, 0 * stretched)
-    else:
-        more = carried(extra, slot, stretched)
-    more = summed(index.astype(np.int32), more, len(above))
-    rule = _grandchildren(poisson_ratio)
-    if isinstance(extra, np.ndarray):
-        modulus = np.zeros((rows, 64), np.float32)
-        modulus[parent, place] = bone.modulus
-        matrices = (modulus @ rule).reshape(-1, 24, 24)
-        matrices[above] += more[: len(above)]
-        return matrices
-    on_device = jnp.zeros((rows, 64), jnp.float32).at[parent, place].set(bone.modulus)
-    there = jnp.asarray(padded(above.astype(np.int32), len(more), rows))
-    return dot(on_device, jnp.asarray(rule)).reshape(-1, 24, 24).at[there].add(more, mode="drop", unique_indices=True)
+    added = summed(index.astype(np.int32), more, len(above), not isinstance(extra, np.ndarray))
+    modulus = np.zeros((rows, 64), np.float32)
+    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
+    modulus[two.parent[one.parent], place] = bone.modulus
+    there = padded(above.astype(np.int32), len(added), rows)
+    return _by_rule_and_more(jnp.asarray(modulus), _grandchildren(poisson_ratio), there, added)
 
 
-def next_level(matrices: Array, step: Coarsening, rows: int) -> Array:
+@jax.jit
+def _by_rule_and_more(modulus: Array, rule: Array, there: Array, added: Array) -> Array:
+    matrices = dot(modulus, jnp.asarray(rule)).reshape(-1, 24, 24)
+    return matrices.at[there].add(added, mode="drop", unique_indices=True)
+
+
+def next_level(matrices: Array, step: Coarsening, rows: int, on_device: bool) -> Array:
     """(rows, 24, 24) matrices of coarse cells from those of the level before."""
-    if isinstance(matrices, np.ndarray):
-        matrices = matrices[: len(step.slot)]
-    slot, stretched = (padded(part, len(matrices)) for part in (step.slot, step.stretched))
-    return summed(step.parent, carried(matrices, slot, stretched), rows)
+    here = matrices if on_device else np.asarray(matrices)
+    total = summed(
+        step.parent, lambda rows: carried(here[rows], step.slot[rows], step.stretched[rows]), rows, on_device
+    )
+    return jnp.asarray(total)
 
 
 def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:
@@ -184,20 +193,35 @@ def _carried_at_once(matrices: Array, kind: Array, every: Array) -> Array:
     return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
 
 
-def summed(index: np.ndarray, matrices: Array, count: int) -> Array:
-    """(at least count, 24, 24) sum of the matrices of each index; those beyond ``len(index)`` do not matter."""
-    if not isinstance(matrices, np.ndarray):
+def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: int, on_device: bool) -> Array:
+    """Sums of matrices that fall to the same index.
+
+    Args:
+        index: (n,) int32.
+        matrices: gives (m, 24, 24) float32 of given rows (m,) of the ``index``.
+        count: larger than every index.
+        on_device: all rows at once in an array of jax; otherwise as many as fit into a cache at a time.
+
+    Returns:
+        (at least count, 24, 24); those beyond count do not matter.
+    """
+    if on_device:
+        every = padded(np.arange(len(index)), filled(len(index)))
         rows = filled(count)
-        names = jnp.asarray(padded(index, len(matrices)))[:, None]
+        names = jnp.asarray(padded(index, len(every)))[:, None]
         width = width_for(int(widest(names, len(index), rows)))
-        return _gathered(matrices, incident(names, len(index), rows, width))
-    if not len(index):
-        return np.zeros((count, 24, 24), matrices.dtype)
+        return _gathered(matrices(every), incident(names, len(index), rows, width))
+    out = np.zeros((count, 24, 24), np.float32)
     order = np.argsort(index, kind="stable")
     ordered = index[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
-    out = np.zeros((count, 24, 24), matrices.dtype)
-    out[ordered[starts]] = np.add.reduceat(matrices[order], starts, axis=0)
+    begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+    first = 0
+    while first < len(begins):
+        last = max(int(np.searchsorted(begins, begins[first] + _BATCH)), first + 1)
+        stop = begins[last] if last < len(begins) else len(order)
+        groups = begins[first:last]
+        out[ordered[groups]] = np.add.reduceat(matrices(order[groups[0] : stop]), groups - groups[0], axis=0)
+        first = last
     return out
 
 

@@ -49,10 +49,20 @@ class Level(NamedTuple):
 
 
 class Hierarchy(NamedTuple):
-    """All levels, the inverse of the coarsest, and the matrices of one cube that the others are made of."""
+    """All levels, and what they have in common; float32.
+
+    Attributes:
+        levels: the finest first.
+        coarsest: inverse of the stiffness of the last level.
+        stiffness: (24, 24) of a voxel of unit modulus.
+        children: (8, 8, 3, 3) stiffness of a cell from its eight children, from `parities.in_parities`.
+        children_diagonal: (8, 24) what each child gives to the diagonal.
+        interpolation: (24, 81) from the corners of a cell to its 27 points.
+    """
 
     levels: tuple[Level, ...]
     coarsest: Array
     stiffness: Array
     children: Array
+    children_diagonal: Array
     interpolation: Array

@@ -15,6 +15,7 @@ from jax import lax
 from microct.kernels.elasticity import chunk_of, dot, gathered, scattered, stiffness_product
 from microct.kernels.gathering import gathered_sum
 from microct.kernels.multigrid_levels import Hierarchy, Level
+from microct.kernels.parities import SIGNS, TO_PARITIES
 
 Array = Any
 
@@ -98,7 +99,7 @@ def diagonal(tree: Hierarchy, n: int) -> Array:
     elif level.matrices is not None:
         own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
     else:
-        own = dot(level.modulus, jnp.diagonal(tree.children.reshape(24, 8, 24), axis1=0, axis2=2))
+        own = dot(level.modulus, tree.children_diagonal)
         more = jnp.diagonal(level.extra, axis1=1, axis2=2)
         rows = jnp.arange(more.shape[0]) < level.extra_count
         own = own.at[jnp.where(rows, level.extra_cells, own.shape[0])].add(more, mode="drop")
@@ -119,8 +120,7 @@ def _side_by_side(tree: Hierarchy, level: Level, x: Array) -> Array:
     if level.matrices is not None:
         force = _each_times(level.matrices, here.reshape(-1, cases, 24))
     else:
-        parts = dot(here, tree.children).reshape(-1, cases, 8, 24)
-        force = (parts * level.modulus[:, None, :, None]).sum(axis=2)
+        force = _of_children(here, level.modulus, tree.children).reshape(-1, cases, 24)
         rows = jnp.arange(level.extra.shape[0]) < level.extra_count
         at = gathered(x, level.nodes[level.extra_cells]).reshape(-1, cases, 24)
         to = jnp.where(rows, level.extra_cells, force.shape[0])
@@ -138,15 +138,34 @@ def _each_times(matrices: Array, here: Array) -> Array:
 def _children_product(x: Array, level: Level, children: Array) -> Array:
     """Cells whose stiffness is the sum over eight places of a modulus times the matrix of that place."""
     chunk = min(chunk_of(level.nodes.shape[0]), 1024)
-    cases = x.shape[1]
 
     def add(i: Array, total: Array) -> Array:
         corners = lax.dynamic_slice_in_dim(level.nodes, i * chunk, chunk)
-        scale = jnp.repeat(lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk), cases, axis=0)
-        parts = dot(gathered(x, corners), children).reshape(-1, 8, 24)
-        return scattered(total, corners, (parts * scale[:, :, None]).sum(axis=1))
+        moduli = lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk)
+        return scattered(total, corners, _of_children(gathered(x, corners), moduli, children))
 
     return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, jnp.zeros_like(x))
+
+
+def _of_children(here: Array, moduli: Array, children: Array) -> Array:
+    """(cells * cases, 24) forces at the corners of cells that move by ``here``, of eight ``moduli`` (cells, 8) each.
+
+    A cube is its own mirror image, so that in the basis of `parities` a motion meets only those motions whose parity
+    differs by that of the moduli: an eighth of the products.
+    """
+    cases = here.shape[0] // moduli.shape[0]
+    moving = dot(jnp.asarray(TO_PARITIES), here.T).reshape(8, 3, -1)
+    signs = jnp.asarray(SIGNS / 8, here.dtype)
+    weight = jnp.repeat(dot(signs, moduli.T.astype(here.dtype)), cases, axis=1)
+    parity = jnp.arange(8)
+
+    def of_pattern(w: Array, force: Array) -> Array:
+        met = moving[parity ^ w]
+        terms = [children[w, :, :, j, None] * met[:, None, j] for j in range(3)]
+        return force + weight[w] * (terms[0] + terms[1] + terms[2])
+
+    force = lax.fori_loop(0, 8, of_pattern, jnp.zeros_like(moving))
+    return dot(force.reshape(24, -1).T, jnp.asarray(TO_PARITIES))
 
 
 def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, count: Array) -> Array:

@@ -23,6 +23,7 @@ from microct.kernels.multigrid_galerkin import (
     second,
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
+from microct.kernels.parities import in_parities
 
 #: The lattice of the coarsest level has at most this many cells; its matrix is inverted as a whole.
 COARSEST = 125
@@ -112,7 +113,7 @@ def hierarchy(
         if n == 2:
             matrices = second(of.mesh, of.steps, levels[1].modulus, (extra_cells, extra), poisson_ratio, sizes[n][0])
         else:
-            matrices = next_level(matrices, of.steps[n - 1], sizes[n][0])
+            matrices = next_level(matrices, of.steps[n - 1], sizes[n][0], side_by_side)
         levels[n] = levels[n]._replace(matrices=matrices)
     if last == 1:
         whole = np.tensordot(levels[1].modulus.astype(float), children(poisson_ratio), 1)
@@ -127,7 +128,8 @@ def hierarchy(
         levels=tuple(levels),
         coarsest=_pseudo_inverse(of.cells[last], whole[: len(of.cells[last].nodes)], 3 * sizes[last][1]),
         stiffness=stiffness_matrix(poisson_ratio).astype(np.float32),
-        children=children(poisson_ratio).transpose(1, 0, 2).reshape(24, 192).astype(np.float32),
+        children=in_parities(children(poisson_ratio)).astype(np.float32),
+        children_diagonal=np.diagonal(children(poisson_ratio), axis1=1, axis2=2).astype(np.float32),
         interpolation=interpolation(),
     )
     tree = jax.tree.map(jnp.asarray, tree)

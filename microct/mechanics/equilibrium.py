@@ -110,55 +110,56 @@ class Equilibrium:
     def _solved(self, tree: Hierarchy, bone: Mesh, case: LoadCase, start: Solution | None) -> Solution:
         nodes, cases = len(bone.positions), case.displacement.shape[1]
         rows = tree.levels[0].inverse_diagonal.shape[0]
+
+        def on_device(values: np.ndarray) -> jax.Array:
+            out = np.zeros((rows, cases, 3))
+            out[:nodes] = values
+            return jnp.asarray(out)
+
         with jax.enable_x64(True):
             stiffness = jnp.asarray(elasticity.stiffness_matrix(self.poisson_ratio))
-            given = np.zeros((rows, cases, 3))
-            given[:nodes] = np.where(case.fixed[:, None, :], case.displacement, 0)
-            first = np.zeros_like(given)
-            if start is not None and start.displacement.shape[1] == cases:
-                first[:nodes] = np.where(case.fixed[:, None, :], 0, carried_over(start, bone))
-            lifted = jnp.asarray(given)
-            load = -_forces(tree, stiffness, lifted)
-            if case.force is not None:
-                load = load + jnp.zeros_like(load).at[:nodes].set(jnp.asarray(case.force))
-            if case.strain is not None:
-                load = load - _strained(tree, stiffness, jnp.asarray(case.strain))
-            load = _free(tree, load)
-            size = jnp.sqrt((load * load).sum(axis=(0, 2)))
+            given = np.where(case.fixed[:, None, :], case.displacement, 0)
+            pushed = 0.0 if case.force is None else on_device(case.force)
+            affine = None if case.strain is None else _strained(tree, stiffness, jnp.asarray(case.strain))
+            if affine is not None:
+                pushed = pushed - affine
+            moved = on_device(given)
+            left = _left(tree, stiffness, moved, pushed)
+            size = jnp.sqrt((left * left).sum(axis=(0, 2)))
             if case.strain is not None:  # loads cancel wherever bone is uniform: compare with the largest, or with none
                 scale = float(np.sqrt((bone.modulus.astype(float) ** 2).sum()) * np.abs(case.strain).max())
                 size = jnp.full_like(size, jnp.maximum(size.max(), 1e-9 * scale))
-            moved, left, iterations, residual = jnp.asarray(first), load, 0, np.inf
+            if start is not None and start.displacement.shape[1] == cases:
+                moved = on_device(np.where(case.fixed[:, None, :], given, carried_over(start, bone)))
+                left = _left(tree, stiffness, moved, pushed)
+            iterations, residual = 0, float(_largest(left, size))
             # conjugate gradients believe in a residual that drifts: begin again from the true one
-            for attempt in range(3):
-                if attempt or start is not None:
-                    left = load - _free(tree, _forces(tree, stiffness, moved))
-                residual = float(_largest(left, size))
+            for _ in range(3):
                 if residual <= 1.05 * self.tolerance or not np.isfinite(residual) or iterations >= self.limit:
                     break
                 outcome = multigrid.solve(
                     tree, stiffness, moved, left, size, jnp.float64(self.tolerance), jnp.int32(self.limit - iterations)
                 )
                 moved, iterations = outcome.displacement, iterations + int(outcome.iterations)
-            else:
-                residual = float(_largest(load - _free(tree, _forces(tree, stiffness, moved)), size))
+                del outcome
+                left = _left(tree, stiffness, moved, pushed)
+                residual = float(_largest(left, size))
+            del left
             if not np.isfinite(residual):
                 raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
-            total = lifted + moved
-            force = _forces(tree, stiffness, total)
-            strain = elasticity.voxel_strain(total, tree.levels[0].nodes)[: len(bone.nodes)]
-            if case.strain is None:
-                energy = jnp.einsum("nci,ndi->cd", total, force, precision="highest")
+            force = _forces(tree, stiffness, moved)
+            strain = elasticity.voxel_strain(moved, tree.levels[0].nodes)[: len(bone.nodes)]
+            if affine is None or case.strain is None:
+                energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
             else:
-                affine = _strained(tree, stiffness, jnp.asarray(case.strain))
-                energy = self._periodic_energy(tree, total, force, affine, case.strain)
-                strain = strain + jnp.asarray(_voigt(case.strain))
+                energy = self._periodic_energy(tree, moved, force, affine, case.strain)
+                strain = strain + jnp.asarray(_voigt(case.strain), strain.dtype)
             converged = residual <= 1.05 * self.tolerance
             answer = Solution(
                 mesh=bone,
-                displacement=np.asarray(total)[:nodes],
+                displacement=np.asarray(moved)[:nodes],
                 force=np.asarray(force)[:nodes],
-                strain=np.asarray(strain.astype(jnp.float32)),
+                strain=np.asarray(strain),
                 energy=np.asarray(energy),
                 iterations=iterations,
                 residual=residual,
@@ -275,8 +276,9 @@ def _strained(tree: Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.A
 
 
 @jax.jit
-def _free(tree: Hierarchy, values: jax.Array) -> jax.Array:
-    return jnp.where(tree.levels[0].free[:, None, :], values, 0)
+def _left(tree: Hierarchy, stiffness: jax.Array, moved: jax.Array, pushed: jax.Array | float) -> jax.Array:
+    """What is out of balance at the free nodes."""
+    return jnp.where(tree.levels[0].free[:, None, :], pushed - _forces(tree, stiffness, moved), 0)
 
 
 @jax.jit

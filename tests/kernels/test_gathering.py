@@ -1,0 +1,55 @@
+"""Sums that every place gathers for itself, and motions of a cube sorted by parity."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from microct.kernels import gathering, multigrid, multigrid_products, multigrid_setup, parities
+from microct.kernels.elasticity_mesh import mesh
+from microct.kernels.multigrid_galerkin import children
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**31 - 1), st.integers(1, 12), st.integers(1, 3), st.integers(1, 9), st.integers(0, 12))
+def test_every_place_gathers_its_own(seed: int, rows: int, columns: int, places: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = rng.integers(0, places, (rows, columns)).astype(np.int32)
+    entries = rng.standard_normal((rows * columns, 2)).astype(np.float32)
+    width = gathering.width_for(int(gathering.widest(jnp.asarray(names), count, places)))
+    table = gathering.incident(jnp.asarray(names), count, places, width)
+    expected = np.zeros((places, 2), np.float32)
+    for place, entry in zip(names[:count].ravel(), entries, strict=False):  # left to right, as the kernel does
+        expected[place] += entry
+    np.testing.assert_array_equal(np.asarray(gathering.gathered_sum(jnp.asarray(entries), table)), expected)
+
+
+def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_children() -> None:
+    to = parities.TO_PARITIES.astype(float)
+    np.testing.assert_allclose(to @ to.T, np.eye(24), atol=1e-6)
+    rng = np.random.default_rng(1)
+    moduli, motion = rng.uniform(0, 2, (5, 8)).astype(np.float32), rng.standard_normal((10, 24)).astype(np.float32)
+    sorted_children = jnp.asarray(parities.in_parities(children(0.3)), jnp.float32)
+    found = multigrid_products._of_children(jnp.asarray(motion), jnp.asarray(moduli), sorted_children)
+    stiffness = np.repeat(np.tensordot(moduli.astype(float), children(0.3), 1), 2, axis=0)  # two cases for each cell
+    np.testing.assert_allclose(np.asarray(found), np.einsum("nij,nj->ni", stiffness, motion), atol=5e-6)
+
+
+def test_side_by_side_a_cycle_does_what_it_does_in_order_and_repeats_its_bits() -> None:
+    rng = np.random.default_rng(2)
+    bone = mesh(np.where(rng.random((18, 16, 20)) < 0.45, rng.uniform(0.5, 2.0, (18, 16, 20)), 0))
+    at = bone.positions[:, 0]
+    fixed = np.repeat(((at == 0) | (at == bone.shape[0]))[:, None], 3, axis=1)
+    of = multigrid_setup.structure(bone)
+    answers = []
+    for side_by_side in (False, True, True):
+        tree = multigrid.prepared(multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=side_by_side))
+        residual = np.zeros((tree.levels[0].inverse_diagonal.shape[0], 2, 3), np.float32)
+        free = np.where(fixed, 0, 1)[:, None, :]
+        residual[: len(fixed)] = free * np.random.default_rng(3).standard_normal((len(fixed), 2, 3))
+        answers.append(np.asarray(multigrid.cycle(tree, 0, jnp.asarray(residual))))
+    scale = np.abs(answers[0]).max()
+    np.testing.assert_allclose(answers[1], answers[0], atol=2e-4 * scale)
+    np.testing.assert_array_equal(answers[2], answers[1])
