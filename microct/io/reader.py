@@ -31,6 +31,7 @@ READERS = {
     ".aim": "scanco",
     ".isq": "scanco",
     ".dcm": "dicom",
+    ".vti": "vti",
 }
 
 _ADVICE = {
@@ -47,8 +48,8 @@ def read(path: str | os.PathLike[str], voxel_size_um: float | tuple[float, float
     """Read a scan.
 
     Args:
-        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5 .aim .isq .dcm) or a folder of TIFF or DICOM
-            slices.
+        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5 .aim .isq .dcm .vti) or a folder of TIFF or
+            DICOM slices.
         voxel_size_um: edge of a voxel [um], one number or one for each of (z, y, x). Needed where the file does not
             say; where it does, this one is used and the history says so.
 
