@@ -56,7 +56,7 @@ def _joint() -> Table:
     grey = microct.read(DATA / "ormir_GRAY_JOINT.nii.gz")
     compartments = contours(grey, 900.0).bone(1)
     bone = grey.values >= 1170
-    inside = microct.measure(grey, compartments.trabecular, threshold=1170, thickness=False)
+    inside = microct.measure(grey, compartments.trabecular, threshold=1170)
     cortex = measure_cortex(bone, compartments)
     return inside.extended([*cortex, *measure_density(grey, calibration, bone=bone, compartments=compartments)])
 
@@ -75,7 +75,7 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
      lambda: microct.measure(microct.read(DATA / "ormir_TRAB_SEG_IPL.nii.gz"), thickness=False)),
     ("ormir_AUTOCONTOUR_IPL.nii.gz", "60.7 um, no thickness",
      lambda: microct.measure(microct.read(DATA / "ormir_AUTOCONTOUR_IPL.nii.gz"), thickness=False)),
-    ("ormir_GRAY_JOINT.nii.gz", "larger bone, trabecular compartment, >= 1170 HU, no thickness", _joint),
+    ("ormir_GRAY_JOINT.nii.gz", "larger bone, trabecular compartment, >= 1170 HU", _joint),
     ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0, no thickness",
      lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", thickness=False)),
 )  # fmt: skip
