@@ -145,6 +145,10 @@ def _cells(cells: CellStudy, title: str) -> Any:
             axes.legend(loc="best", fontsize=6.3, handlelength=1.4, labelspacing=0.25, borderaxespad=0.2)
         else:
             axes.legend(loc="best", fontsize=5.2, handlelength=1.2, labelspacing=0.15, ncols=2, columnspacing=0.8)
+        legend = axes.get_legend()
+        if legend is not None:  # readable where lines pass behind it
+            legend.set_frame_on(True)
+            legend.get_frame().set(facecolor="white", alpha=0.75, linewidth=0)
         if place >= len(panels) - columns:
             axes.set_xlabel("Time since the start of the study (yr)")
     heading = title or "Cells and signals"

@@ -16,7 +16,7 @@ from microct.simulation.config import Study
 from microct.simulation.demand import patient_of, treatments_of
 from microct.status import StudyError
 
-SAMPLES_PER_YEAR = 2
+SAMPLES_PER_YEAR = 12  # twice a year would see denosumab at its troughs only
 #: Percentiles of the bands.
 LEVELS = (5.0, 25.0, 50.0, 75.0, 95.0)
 RUN_IN_YR = 10
