@@ -26,7 +26,7 @@ DEGREES = (2, 3, 4, 6)
 STEPS = (2, 4, 2, 1)
 
 #: Share of its residual to which a level below the finest is solved, if the steps are enough for it.
-_ENOUGH = 0.25
+_ENOUGH = 0.1
 
 #: Power iterations for the largest eigenvalue of a level, and what is added since they approach it from below.
 _POWER, _MARGIN = 10, 1.1
