@@ -173,7 +173,7 @@ def measure(
         table = one(scan, "")
     _print_table(table)
     if out is not None and len(table):
-        write_table(out, table)
+        write_table(out, table, told=True)
         print(out)
     if refused:
         raise InputError("; ".join(f"{name}: {why}" for name, why in refused.items()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,27 +21,35 @@ from microct.table import Row, Table
 
 SCHEMA = 1
 COLUMNS = ("sample", "time_yr", "symbol", "name", "value", "unit", "convention", "note")
+#: What a row's number depends on, written beside it on request: the meaning of the index and these parameters.
+TOLD = ("definition", "microct", "voxel_size_um", "threshold", "filter", "mask")
 _MOST_BYTES = 2**30
 
 
-def write_table(path: Path, table: Table) -> None:
+def write_table(path: Path, table: Table, told: bool = False) -> None:
     """Write ``path`` (CSV), its parameters beside it (.json) and, where pyarrow is, Parquet; each file at once.
 
     Args:
         path: file name ending in ``.csv``.
         table: rows whose symbols `microct.quantities.QUANTITIES` knows.
+        told: each row also says what it depends on (`TOLD`), so that it can stand alone.
 
     Raises:
         InputError: a symbol that has no unit and no name.
         StorageError: the disk is full or not writable; the old files are as they were.
     """
     records = [_record(row, path) for row in table]
-    lines = [COLUMNS, *([_cell(record[key]) for key in COLUMNS] for record in records)]
+    columns: tuple[str, ...] = COLUMNS
+    if told:
+        columns += TOLD
+        for record, row in zip(records, table, strict=True):
+            record |= {key: _told(row, key, table.parameters) for key in TOLD}
+    lines = [columns, *([_cell(record[key]) for key in columns] for record in records)]
     text = "".join(",".join(line) + "\n" for line in lines)
     about = {"schema": SCHEMA, "microct": microct.__version__, "rows": len(records), "parameters": table.parameters}
     write_whole(path.with_suffix(".json"), (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
     write_whole(path, text.encode())
-    parquet = _as_parquet(records)
+    parquet = _as_parquet(records, columns)
     if parquet is not None:
         write_whole(path.with_suffix(".parquet"), parquet)
 
@@ -55,9 +63,9 @@ def read_table(path: Path) -> Table:
     try:
         lines = csv.reader(io.StringIO(read_whole(path, _MOST_BYTES).decode(), newline=""), strict=True)
         header = tuple(next(lines, ()))
-        if header != COLUMNS:
+        if header not in (COLUMNS, COLUMNS + TOLD):
             raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, got {','.join(header) or 'nothing'}")
-        rows = tuple(_row(values, path, lines.line_num) for values in lines)
+        rows = tuple(_row(values, path, lines.line_num, len(header)) for values in lines)
     except (csv.Error, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a table of microct: {error}") from error
     return Table(rows, _parameters(path.with_suffix(".json")))
@@ -95,10 +103,17 @@ def _cell(value: float | str | None) -> str:
     return '"' + value.replace('"', '""') + '"' if any(mark in value for mark in ',"\r\n') else value
 
 
-def _row(values: list[str], path: Path, line: int) -> Row:
-    if len(values) != len(COLUMNS):
-        raise InputError(f"{path}: line {line} has {len(values)} columns, expected {len(COLUMNS)}")
-    cell = dict(zip(COLUMNS, values, strict=True))
+def _told(row: Row, key: str, parameters: Mapping[str, str]) -> str:
+    """What the row's number depends on; tables of many samples have parameters named "SAMPLE: parameter"."""
+    if key == "definition":
+        return row.quantity.meaning
+    return parameters.get(f"{row.sample}: {key}", parameters.get(key, ""))
+
+
+def _row(values: list[str], path: Path, line: int, columns: int) -> Row:
+    if len(values) != columns:
+        raise InputError(f"{path}: line {line} has {len(values)} columns, expected {columns}")
+    cell = dict(zip(COLUMNS, values, strict=False))
     quantity = QUANTITIES.get(cell["symbol"])
     if quantity is None or quantity.unit != cell["unit"]:
         ours = f"here it is {quantity.unit!r}" if quantity else "which this version of microct does not know"
@@ -127,7 +142,7 @@ def _parameters(path: Path) -> dict[str, str]:
     return parameters
 
 
-def _as_parquet(records: Iterable[dict[str, Any]]) -> bytes | None:
+def _as_parquet(records: Iterable[dict[str, Any]], columns: tuple[str, ...]) -> bytes | None:
     """The same rows as Parquet, or None where pyarrow is not installed."""
     try:
         import pyarrow
@@ -135,7 +150,7 @@ def _as_parquet(records: Iterable[dict[str, Any]]) -> bytes | None:
     except ImportError:
         return None
     numbers = ("time_yr", "value")
-    kinds = [(key, pyarrow.float64() if key in numbers else pyarrow.string()) for key in COLUMNS]
+    kinds = [(key, pyarrow.float64() if key in numbers else pyarrow.string()) for key in columns]
     buffer = io.BytesIO()
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(records), schema=pyarrow.schema(kinds)), buffer)
     return buffer.getvalue()

@@ -1,11 +1,14 @@
 """Presets, intervals and batches."""
 
+import csv
+
 import numpy as np
 import pytest
 from reference.fields import gaussian_field, level
 
-from microct import Volume, measure
+from microct import Volume, __version__, measure, read
 from microct.cli import main
+from microct.io.table_file import read_table
 from microct.morphometry.batch import measure_many
 from microct.morphometry.interval import interval
 from microct.morphometry.presets import PRESETS
@@ -106,3 +109,32 @@ def test_all_indices_from_the_command_line(tmp_path, capsys):
     printed = capsys.readouterr().out
     for word in ("ellipsoid factor", "betti 1", "inter trabecular angle", "fractal dimension"):
         assert word in printed
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_each_row_of_the_command_line_stands_alone_and_equals_the_python_call(several, tmp_path):
+    values = network(24, 5).values.astype(np.uint8)
+    region = np.zeros(values.shape, np.uint8)
+    region[2:20, 3:22, 2:] = 1
+    for name, array in (("bone.npy", values), ("other.npy", values), ("mask.npy", region)):
+        np.save(tmp_path / name, array)
+    out = tmp_path / "table.csv"
+    files = [str(tmp_path / name) for name in (("bone.npy", "other.npy") if several else ("bone.npy",))]
+    words = ["--voxel-size-um", "20", "--mask", str(tmp_path / "mask.npy"), "--out", str(out)]
+    assert main(["measure", *files, *words]) == 0
+    called = measure(read(tmp_path / "bone.npy", 20), read(tmp_path / "mask.npy", 20))
+    with out.open(newline="") as stream:
+        written = list(csv.DictReader(stream))
+    assert len(written) == len(files) * len(called)
+    for row, cells in zip(called, written[: len(called)], strict=True):
+        assert (row.symbol, row.unit, row.convention, row.note) == tuple(
+            cells[key] for key in ("symbol", "unit", "convention", "note")
+        )
+        assert repr(row.value) == cells["value"]
+        assert cells["definition"] == row.quantity.meaning
+        assert (cells["microct"], cells["voxel_size_um"]) == (__version__, "20 x 20 x 20")
+        assert cells["threshold"] == "bone fraction >= 128 of 255"  # the command segments first
+        assert cells["mask"] == f"{region.sum()} of {region.size} voxels"
+    assert [row.value for row in read_table(out)][: len(called)] == pytest.approx(
+        [row.value for row in called], rel=0, abs=0, nan_ok=True
+    )
