@@ -126,6 +126,7 @@ def sites(
     scale: int = WEIGHT_LIMIT,
     stream: int = 0,
     place: Array | None = None,
+    moves: bool = True,
 ) -> tuple[Array, Array, Array, Array]:
     """Draw the birth sites of one step.
 
@@ -140,6 +141,7 @@ def sites(
         scale: static, 256 or 65536.
         stream: static, added to the streams of the random numbers.
         place: (nz, ny, nx) uint8, compartments, which no birth leaves when it is moved.
+        moves: static; whether births on held surface are moved, or are none at all.
 
     Returns:
         (position, index, wanted, found): (births, 3) int32 positions, (births,) int32 candidate indices, the number
@@ -180,6 +182,7 @@ def sites(
     turns = (near.count + _LOOK - 1) // _LOOK
     accepted, usable = jax.lax.fori_loop(0, turns, lambda k, marks: look(k * _LOOK, marks), (none, none))
 
+    accepted = accepted if moves else usable
     wanted = jnp.sum(accepted & (index < count))
     if place is not None:
         # A birth that is moved stays in its compartment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,7 +13,9 @@ from microct.kernels import activation, random
 from microct.kernels import cavity as cav
 from microct.kernels.bmu_table import (
     COMPARTMENT,
+    INTRACORTICAL,
     MODELING,
+    OSTEONAL,
     UNIT_WALL,
     BMUTable,
     Demand,
@@ -24,7 +27,8 @@ from microct.kernels.bmu_table import (
     places,
     write,
 )
-from microct.kernels.fronts import GROWTH_LIMIT
+from microct.kernels.fronts import GROWTH_LIMIT, LEAST_CANAL
+from microct.kernels.osteon import tunnel
 
 Array = Any
 
@@ -64,31 +68,29 @@ def bear(
     count: Array,
     world: World,
     plan: Plan,
-    modeling: bool = False,
+    flag: int = 0,
 ) -> tuple[Fields, BMUTable, Births]:
-    """Give birth to this step's BMUs, or to its units that form without resorption: sites, cavities, claims.
+    """Give birth to this step's units: sites, cavities, claims.
 
-    Each carves from what the earlier ones of the step have left.
+    Each carves from what the earlier ones of the step have left. ``flag`` (static) tells which units: 0 for BMUs of
+    surface, `MODELING`, or `OSTEONAL`.
     """
-    geometry, (demand, step, seed, shares, area, local, place) = plan.geometry, world
-    stream = random.MODELING if modeling else 0
-    weight, scale = _asked_for_locally(world, modeling)
+    demand, step, seed, shares, area, local, place = world
+    modeling, osteonal = flag == MODELING, flag == OSTEONAL
+    geometry = plan.tunnel if osteonal and plan.tunnel is not None else plan.geometry
+    stream, seed = (random.MODELING if modeling else 0), (seed ^ jnp.uint32(random.OSTEONAL) if osteonal else seed)
+    weight, scale = _asked_for_locally(world, plan, flag)
+    drawn, candidates, births = {
+        0: (demand.candidates, plan.candidates, plan.births),
+        MODELING: (demand.packets, plan.packet_candidates, plan.packets),
+        OSTEONAL: (demand.osteons, plan.osteon_candidates, plan.osteons),
+    }[flag]
     position, index, wanted, found = activation.sites(
-        fields.fraction,
-        fields.owner,
-        seed,
-        step,
-        demand.packets if modeling else demand.candidates,
-        plan.packet_candidates if modeling else plan.candidates,
-        births := plan.packets if modeling else plan.births,
-        weight,
-        scale,
-        stream,
-        place,
+        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place, not osteonal
     )
     high, salt = random.words(seed, step, random.DEPTH + stream, index)
     kind = jnp.zeros(births, jnp.uint8) if place is None else place[tuple(position.T)] & COMPARTMENT
-    depth = demand.packet if modeling else of_compartment(demand.depth, kind)
+    depth = demand.packet if modeling else demand.radius if osteonal else of_compartment(demand.depth, kind)
     own_depth = depth * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
     prescribed = jnp.broadcast_to(depth, (births,))
     limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
@@ -102,6 +104,11 @@ def bear(
     def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
         fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
         owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
+        if osteonal and place is not None:
+            inside = (jax.lax.dynamic_slice(place, corner, geometry.window) & COMPARTMENT) == INTRACORTICAL
+            canal = jnp.maximum(demand.radius - demand.osteon_wall, LEAST_CANAL * demand.radius)
+            left = 2.0 * math.pi * canal * geometry.window[plan.axis]
+            return tunnel(inside & ~owned, position - corner, mean, left, plan.axis, geometry)
         highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
         growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
         return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry, modeling)
@@ -128,27 +135,40 @@ def bear(
             live=cavities.final_front != 0,
             salt=take[3],
             wall_share=take[4],
-            kind=take[5] | jnp.uint8(MODELING if modeling else 0),
+            kind=take[5] | jnp.uint8(flag),
             cell=cavities.cell,
             delta=cavities.delta,
             profile=cavities.profile,
             before=cavities.before,
             floor=cavities.floor,
         )
+        spare = table.cell.shape[1] - new.cell.shape[1]
+        if spare:
+            lists = ("cell", "delta", "profile", "before", "floor")
+            fill = {name: -1 if name == "cell" else 0 for name in lists}
+            wide = {n: jnp.pad(getattr(new, n), ((0, 0), (0, spare)), constant_values=fill[n]) for n in lists}
+            new = new._replace(**wide)
         row = jnp.where(mine, count + which, capacity)
         table = jax.tree.map(lambda column, rows: column.at[row].set(rows, mode="drop"), table, new)
         z, y, x = places(new.corner, new.cell)
         owner = write(owner, z, y, x, (new.cell >= 0) & mine[:, None], jnp.ones_like(z))
         return table, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped, 0))
 
-    table, owner, dropped = _in_order(corner, found, plan, carve, (table, fields.owner, jnp.int32(0)))
+    table, owner, dropped = _in_order(corner, found, plan, geometry, carve, (table, fields.owner, jnp.int32(0)))
     return fields._replace(owner=owner), table, Births(found, wanted, dropped, jnp.int32(0))
 
 
-def _asked_for_locally(world: World, modeling: bool) -> tuple[Any, int]:
+def _asked_for_locally(world: World, plan: Plan, flag: int) -> tuple[Any, int]:
     """(chance at places, its scale) for `activation.sites`; None where all places are the same."""
     demand, local, place = world.demand, world.local, world.place
-    if modeling:
+    if flag == OSTEONAL:
+
+        def canals(at: tuple[Array, ...]) -> Array:
+            most = 256 if local is None else local.weight[at].astype(jnp.int32)
+            return jnp.where((place[at] & COMPARTMENT) == INTRACORTICAL, most, 0)  # type: ignore[index]
+
+        return canals, 256
+    if flag == MODELING:
         asks = None if local is None else local.modeling
         if asks is None:
             return None, 1
@@ -158,7 +178,9 @@ def _asked_for_locally(world: World, modeling: bool) -> tuple[Any, int]:
         return None, 1
 
     def share(at: tuple[Array, ...]) -> Array:
-        return demand.share[(place[at] & COMPARTMENT).astype(jnp.int32)]  # type: ignore[index]
+        kind = (place[at] & COMPARTMENT).astype(jnp.int32)  # type: ignore[index]
+        # Where cutting cones renew the canals, no other BMU does.
+        return jnp.where((kind == INTRACORTICAL) & (plan.osteons > 0), 0, demand.share[kind])
 
     if local is None:
         return share, 256
@@ -168,7 +190,7 @@ def _asked_for_locally(world: World, modeling: bool) -> tuple[Any, int]:
     return lambda at: weight[at].astype(jnp.int32) * share(at), 65536
 
 
-def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) -> Any:
+def _in_order(corner: Array, found: Array, plan: Plan, geometry: cav.Geometry, work: Any, carry: Any) -> Any:
     """Do the work of each birth as if one after the other.
 
     One at a time that is plain. Many at a time: in waves of births whose windows overlap no earlier birth that still
@@ -178,7 +200,7 @@ def _in_order(corner: Array, found: Array, plan: Plan, work: Any, carry: Any) ->
         first = jnp.arange(1)
         return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
 
-    edge = jnp.asarray(plan.geometry.window, jnp.int32)
+    edge = jnp.asarray(geometry.window, jnp.int32)
     group = min(corner.shape[0], _GROUP)
     index = jnp.arange(group)
 

@@ -21,8 +21,10 @@ Array = Any
 UNBORN = 2**30
 #: A place whose `Local.weight` or `Local.wall` is this asks for just what the demand says.
 UNIT_WEIGHT, UNIT_WALL = 64, 128
-#: `BMUTable.kind`: the compartment in which a unit was born, and a flag for those that form without resorption.
-COMPARTMENT, MODELING = 3, 4
+#: `BMUTable.kind`: the compartment in which a unit was born, and flags for those that form without resorption and for
+#: osteonal BMUs; intracortical is the compartment of these.
+COMPARTMENT, MODELING, OSTEONAL = 3, 4, 8
+INTRACORTICAL = 2
 #: Most rows that are moved at once.
 _MOVED = 32
 
@@ -41,7 +43,7 @@ class BMUTable(NamedTuple):
         live: (rows,) bool, holds voxels.
         salt: (rows,) uint32, for unbiased rounding.
         wall_share: (rows,) float32, wall thickness relative to the demand, as the place asked at birth.
-        kind: (rows,) uint8, compartment (`COMPARTMENT`) and `MODELING`.
+        kind: (rows,) uint8, compartment (`COMPARTMENT`), `MODELING`, `OSTEONAL`.
         cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
         delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
     """
@@ -116,6 +118,8 @@ class Demand(NamedTuple):
         packets: (steps,) int32, candidates for formation on quiescent surface.
         everywhere: (steps,) int32 [1/255], share of that formation which no place need ask for.
         packet: (steps,) float32 [voxel], mean thickness that such a unit forms.
+        osteons: (steps,) int32, candidates for osteonal BMUs.
+        radius, osteon_wall: (steps,) float32 [voxel], mean radius of their cement line, wall that they refill.
     """
 
     candidates: Array
@@ -125,6 +129,9 @@ class Demand(NamedTuple):
     packets: Array
     everywhere: Array
     packet: Array
+    osteons: Array
+    radius: Array
+    osteon_wall: Array
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,7 @@ class Plan:
         geometry: sizes of a cavity.
         candidates, births: most candidates and births of a step.
         packet_candidates, packets: the same for units that form without resorption; 0 where there are none.
+        osteon_candidates, osteons: the same for osteonal BMUs; ``tunnel``: sizes of theirs; ``axis``: along which.
         carve_chunk, row_chunk, tile_chunk: cavities, rows and tiles of rows worked on at once (few on CPU, many on
             GPU).
     """
@@ -147,6 +155,15 @@ class Plan:
     tile_chunk: int = 64
     packet_candidates: int = 0
     packets: int = 0
+    osteon_candidates: int = 0
+    osteons: int = 0
+    tunnel: cav.Geometry | None = None
+    axis: int = 0
+
+    @property
+    def entries(self) -> int:
+        """Voxels that one row of the table can hold."""
+        return max(self.geometry.entries, self.tunnel.entries if self.tunnel else 0)
 
 
 def empty_table(rows: int, entries: int) -> BMUTable:

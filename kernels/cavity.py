@@ -216,7 +216,7 @@ def _nearest(key: Array, reach: int, far: int) -> Array:
     return key
 
 
-def _in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
+def in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
     """The valid places, which come first, sorted by where the front stands when it passes their voxel's centre."""
     middle = jnp.floor(delta[place].astype(jnp.float32) * FRONT / jnp.maximum(profile[place], 1).astype(jnp.float32))
     key = jnp.where(valid, (jnp.clip(middle, -32768.0, 32760.0).astype(jnp.int32) + 32768) >> 2, 0x3FFF)
@@ -293,7 +293,7 @@ def carve(
     members = w.Ranked.of(member)
     count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
     valid = nth < count
-    place = _in_order_of_front(members.place(nth), valid, delta.ravel(), profile.ravel())
+    place = in_order_of_front(members.place(nth), valid, delta.ravel(), profile.ravel())
     listed_delta = jnp.clip(delta.ravel()[place], -32000, 32000)
     listed_profile = profile.ravel()[place]
     before = jnp.where(valid, fraction.ravel()[place], 0).astype(jnp.int32)

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from microct.kernels import cavity as cav
 from microct.kernels.bmu_table import (
     MODELING,
+    OSTEONAL,
     BMUTable,
     Fields,
     Plan,
@@ -35,6 +36,8 @@ Array = Any
 
 #: A refill may rise above the old surface by at most this much of the profile [1/4096].
 GROWTH_LIMIT = 1024
+#: A canal's least share of its osteon's radius.
+LEAST_CANAL = 0.05
 #: Voxels of a list that are looked at together.
 TILE = 32
 #: A front that no BMU has.
@@ -88,9 +91,12 @@ def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
     return low.reshape(shape).min(axis=-1).astype(jnp.int16), high.reshape(shape).max(axis=-1).astype(jnp.int16)
 
 
-def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int) -> BMUTable:
+def set_refill_ends(
+    table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int, osteon_wall: Array | None = None
+) -> BMUTable:
     """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion
-    depth; ``size`` rows at once. ``wall`` is (compartments,).
+    depth; ``size`` rows at once. ``wall`` is (compartments,). Osteonal BMUs leave a canal whose radius is to that of
+    their cement line as what ``osteon_wall`` leaves of it; None: there are none.
     """
     born = step - schedule.refill_start
     first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
@@ -119,6 +125,10 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
 
         bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
         stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
+        if osteon_wall is not None:
+            left = 1.0 - osteon_wall * rows.wall_share / jnp.maximum(rows.prescribed, 1e-6)
+            canal = jnp.round(cav.FRONT * jnp.clip(left, LEAST_CANAL, 1.0)).astype(jnp.int32)
+            stop = jnp.where((rows.kind & OSTEONAL) != 0, jnp.minimum(canal, rows.final_front), stop)
         due = (rows.born == born) & ((rows.kind & MODELING) == 0)
         stop = jnp.where(due, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
         return put_rows(stops, stop, start)

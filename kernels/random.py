@@ -19,6 +19,8 @@ Array = Any
 POSITION, ACCEPTANCE, DEPTH, COUNT = 0, 1, 2, 3
 #: What is added to the first four for units that form bone without resorption (modeling).
 MODELING = 4
+#: Bits of the seed that osteonal BMUs see turned over, so that their numbers are their own.
+OSTEONAL = 0x9E3779B9
 STREAMS = 8
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.births import Births, World, bear
-from microct.kernels.bmu_table import BMUTable, Demand, Fields, Local, Plan, Schedule
+from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Demand, Fields, Local, Plan, Schedule
 from microct.kernels.fronts import advance, set_refill_ends, tiles_of, with_new_rows
 
 Array = Any
@@ -56,23 +56,28 @@ def block(
 
     def go_on(carry: Any) -> Array:
         _, _, _, count, done, _ = carry
-        return (done < steps) & (count + plan.births + plan.packets <= capacity)
+        return (done < steps) & (count + plan.births + plan.packets + plan.osteons <= capacity)
 
     def one_step(carry: Any) -> Any:
         fields, table, tiles, count, done, births = carry
         step = first + done
         now = jax.tree.map(lambda asked: asked[done], demand)
-        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk)
+        osteon_wall = now.osteon_wall if plan.osteons else None
+        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk, osteon_wall)
         fields, table, tiles = advance(fields, table, tiles, step, schedule, plan)
         world = World(now, step, seed, shares, area, local, place)
         fields, table, new = bear(fields, table, count, world, plan)
         tiles = with_new_rows(tiles, table, count, plan.births)
         count, births = count + new.born, jax.tree.map(jnp.add, births, new)
         if plan.packets:
-            fields, table, new = bear(fields, table, count, world, plan, modeling=True)
+            fields, table, new = bear(fields, table, count, world, plan, MODELING)
             tiles = with_new_rows(tiles, table, count, plan.packets)
             count = count + new.born
             births = births._replace(packets=births.packets + new.born, dropped=births.dropped + new.dropped)
+        if plan.osteons:
+            fields, table, new = bear(fields, table, count, world, plan, OSTEONAL)
+            tiles = with_new_rows(tiles, table, count, plan.osteons)
+            count, births = count + new.born, jax.tree.map(jnp.add, births, new)
         return fields, table, tiles, count, done + 1, births
 
     none = Births(*(jnp.int32(0) for _ in Births._fields))

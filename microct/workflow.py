@@ -287,9 +287,9 @@ def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: 
 
     count = int(meta["count"])
     rows = model.rows
-    while rows < count + model.plan.births:
+    while rows < count + model.plan.births + model.plan.packets + model.plan.osteons:
         rows *= 2
-    blank = empty_table(rows, model.plan.geometry.entries)
+    blank = empty_table(rows, model.plan.entries)
     table = type(blank)(*(column.at[:count].set(arrays[_COLUMNS + name]) for name, column in blank._asdict().items()))
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
     felt = None

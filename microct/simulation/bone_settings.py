@@ -72,8 +72,31 @@ class Compartments(Section):
         source="ours",
     )  # fmt: skip
 
+    cutting_cones: bool = flag(
+        False, "whether osteonal BMUs renew the canals, tunneling along the bone's axis, instead of BMUs of surface"
+    )
+    osteon_axis: str = choice("z", ("z", "y", "x"), "axis of the bone, along which they tunnel")
+    osteon_radius_um: float = number(
+        76.0, "radius of an osteon's cement line, in health", unit="um", low=20, high=200, usual="70 to 110",
+        source="Agerbaek 1991: erosion depth 76 um",
+    )  # fmt: skip
+    osteon_wall_um: float = number(
+        62.0, "wall of an osteon, in health", unit="um", low=1, high=200, usual="50 to 80",
+        source="Agerbaek 1991; the rest is the canal",
+    )  # fmt: skip
+    osteon_length_um: float = number(
+        1200.0, "length of an osteon", unit="um", low=100, high=10000, usual="1000 to 4000",
+        source=f"40 um a day through the resorption period: Jaworski, Parfitt {UNVERIFIED}",
+    )  # fmt: skip
+    canal_radius_um: float = number(
+        25.0, "mean radius of the canals of the scan, by which their surface becomes length", unit="um", low=5,
+        high=200, usual="20 to 40", source="ours",
+    )  # fmt: skip
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.cutting_cones and not self.wanted:
+            raise StudyError('compartments.cutting_cones = true: expected find = "scan" or a mask too, for the cortex')
         if self.mask is not None and self.find != "none":
             raise StudyError(
                 f"compartments.mask = {shown(self.mask)} and compartments.find = {shown(self.find)}: "

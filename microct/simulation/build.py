@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ import numpy as np
 
 from microct.kernels import activation
 from microct.kernels.bmu_table import Fields, Plan, Schedule, empty_table
-from microct.kernels.cavity import BONE
+from microct.kernels.cavity import BONE, FRONT, Geometry
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
@@ -53,6 +53,7 @@ class Model:
         overload_um_per_yr: bone formed so where load is most; 0 where load is not felt.
         place: (nz, ny, nx) uint8 on the device, compartment of each voxel; None where all is trabecular.
         deaths: of osteocytes, over the steps.
+        osteon_faces: surface of the canal that one osteonal BMU renews [voxel faces].
     """
 
     calendar: Calendar
@@ -68,7 +69,15 @@ class Model:
     packet_um: float = 30.0
     overload_um_per_yr: float = 0.0
     place: Any = None
+    osteon_faces: float = 1.0
     deaths: Deaths = field(default_factory=lambda: Deaths.of(np.zeros(0), 1.0, 1.0))
+
+    def osteons_per_face(self, step: int) -> float:
+        """Mean number of osteonal BMUs of a step on each voxel face of the surface of canals."""
+        if self.demand.osteons is None:
+            return 0.0
+        rate = float(self.demand.osteons[0][step])
+        return rate * self.calendar.step_days / DAYS_PER_YEAR / self.osteon_faces
 
     @property
     def footprint_faces(self) -> float:
@@ -153,9 +162,15 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         packet_um=study.modeling.packet_um,
         overload_um_per_yr=study.modeling.load_um_per_year if study.load.felt else 0.0,
         place=None if place is None else jnp.asarray(place),
+        osteon_faces=2.0
+        * math.pi
+        * study.compartments.canal_radius_um
+        * study.compartments.osteon_length_um
+        / voxel_um**2,
         deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
     )
-    return _sized(model, volume, study.load.felt or study.osteocytes.felt)
+    model = _sized(model, volume, study.load.felt or study.osteocytes.felt)
+    return model if asked.osteons is None else _with_osteons(model, volume, study)
 
 
 def _compartments(volume: Volume, study: Study, cortex: np.ndarray | None) -> np.ndarray | None:
@@ -217,6 +232,41 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     return Model(**{**model.__dict__, "plan": plan, "rows": rows})
 
 
+def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
+    """The model with room for osteonal BMUs too."""
+    settings, demand = study.compartments, model.demand
+    assert demand.osteons is not None
+    axis = ("z", "y", "x").index(settings.osteon_axis)
+    widest = float(demand.osteons[1].max(initial=1.0)) * model.shares.max() / FRONT / model.voxel_um
+    if widest > 29.0 or widest < 1.0:
+        raise InputError(
+            f"voxels of {model.voxel_um:g} um cannot show osteons of {settings.osteon_radius_um:g} um in radius; "
+            "expected 5 to 40 um (usual: 10 to 20); give resample_um in [scan]"
+        )
+    edges = [2 * math.ceil(widest + 1.0) + 1] * 3
+    edges[axis] = max(round(settings.osteon_length_um / model.voxel_um), 3)
+    window = tuple(min(edge, n) for edge, n in zip(edges, volume.shape, strict=True))
+    entries = min(
+        math.ceil(math.pi * (widest + 1.0) ** 2 * window[axis] / 128) * 128, math.prod(window) // 32 * 32 + 32
+    )
+    most = max((model.osteons_per_face(step) for step in range(model.calendar.total_steps)), default=0.0)
+    canals = float(activation.surfaces(volume.values, np.asarray(model.place))[places.INTRACORTICAL])
+    weighted = study.load.felt or study.osteocytes.felt
+    births = most * canals * (_SPARE_FELT if weighted else 2.0 * _SPARE)
+    births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
+    mean = activation.candidates_for(most, volume.values.size, weighted)
+    spares = (births + 24.0) * activation.candidates_for(1.0 / max(canals, 1.0), volume.values.size, weighted)
+    plan = replace(
+        model.plan,
+        osteons=births_most,
+        osteon_candidates=_bucket(mean + 8.0 * math.sqrt(mean) + spares),
+        tunnel=Geometry(window, min(math.ceil(widest) + 1, 30), entries),  # type: ignore[arg-type]
+        axis=axis,
+    )
+    more = births * (int(model.schedule.last) + 2 + BLOCK_STEPS / 2) + births_most
+    return replace(model, plan=plan, rows=model.rows + math.ceil((more + 32) / 32) * 32)
+
+
 def _bucket(size: float) -> int:
     """The next of 8, 16, 24, 32, 48, 64, 96 ...: few sizes, so that few programs are compiled."""
     bucket = 8
@@ -229,6 +279,6 @@ def first_state(model: Model, volume: Volume) -> State:
     """The state before the first step: the scan, and no BMU at work."""
     fraction = jnp.asarray(volume.values)
     fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint8), jnp.zeros(volume.shape, jnp.uint16))
-    table = empty_table(model.rows, model.plan.geometry.entries)
+    table = empty_table(model.rows, model.plan.entries)
     initial = int(volume.values.sum(dtype=np.int64))
     return State(fields, table, 0, 0, Ledger(initial), activation.surface(volume.values))

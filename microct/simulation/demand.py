@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from microct.remodeling.compartments import INTRACORTICAL
 from microct.signalling.cell_course import course
 from microct.signalling.demand import healthy_demand
 from microct.signalling.drugs.schedule import Treatment
@@ -30,6 +31,8 @@ class Demand:
         osteocytes_at_start: share alive at the start of the study, by the cells' own balance of death and renewal.
         cortical: the same for endocortical, intracortical and periosteal surface, where there is a cortex; each
             (activation frequency, erosion depth, wall thickness).
+        osteons: (osteons born for each canal's length as often as a canal is visited, radius of the cement line, wall)
+            of every step [1/yr, um, um], where cutting cones renew the canals.
     """
 
     activation_frequency_per_yr: np.ndarray
@@ -40,6 +43,7 @@ class Demand:
     osteocyte_death_per_yr: np.ndarray
     osteocytes_at_start: float
     cortical: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = field(default=())
+    osteons: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
     @property
     def births(self) -> np.ndarray:
@@ -81,13 +85,29 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
         joined(healthy.wall_thickness_um, cells.wall_thickness_um, settings.wall_thickness_um),
     )
     modeled = joined(0.0, cells.modeling_um_per_yr)
+    cortical = _of_cortex(study, middles, joined, trabecular) if with_cortex else ()
     return Demand(
         *trabecular,
         {symbol: joined(np.nan, series) for symbol, series in cells.signals.items()},
         modeled if study.modeling.drug else np.zeros_like(modeled),
         _osteocyte_death(study, burn_in, cells.signals["E2"]),
         float(cells.signals["Ot"][0]) if total > burn_in else 1.0,
-        _of_cortex(study, middles, joined, trabecular) if with_cortex else (),
+        cortical,
+        _of_osteons(study, cortical) if cortical and study.compartments.cutting_cones else None,
+    )
+
+
+def _of_osteons(
+    study: Study, cortical: tuple[tuple[np.ndarray, ...], ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Osteons are as many, as wide and as well filled, relative to health, as the cells ask of canals."""
+    settings, usual = study.compartments, healthy_demand()
+    births, depth, wall = cortical[INTRACORTICAL - 1]
+    scale = settings.intracortical_depth
+    return (
+        births,
+        settings.osteon_radius_um * depth / (scale * usual.erosion_depth_um),
+        settings.osteon_wall_um * wall / (scale * usual.wall_thickness_um),
     )
 
 

@@ -102,6 +102,14 @@ def _demand(state: State, model: Model, steps: int) -> Demand:
                 mean *= activation.WEIGHT_LIMIT / 255.0
             counts[1, k] = random.poisson(model.seed, step, mean, random.MODELING + random.COUNT)
             counts[2, k] = round(255.0 * everywhere / at_most) if at_most else 0
+    osteons = np.zeros((3, BLOCK_STEPS))
+    if model.plan.osteons and model.demand.osteons is not None:
+        _, radius, filled = model.demand.osteons
+        for k in range(steps):
+            step = state.step + k
+            mean = activation.candidates_for(model.osteons_per_face(step), voxels, state.local is not None)
+            osteons[0, k] = random.poisson(model.seed ^ random.OSTEONAL, step, mean)
+            osteons[1:, k] = radius[step] / model.voxel_um, filled[step] / model.voxel_um
     f32 = jnp.float32
     return Demand(
         candidates=jnp.asarray(counts[0]),
@@ -111,6 +119,9 @@ def _demand(state: State, model: Model, steps: int) -> Demand:
         packets=jnp.asarray(counts[1]),
         everywhere=jnp.asarray(counts[2]),
         packet=jnp.full(BLOCK_STEPS, model.packet_um / model.voxel_um, f32),
+        osteons=jnp.asarray(osteons[0], jnp.int32),
+        radius=jnp.asarray(osteons[1], f32),
+        osteon_wall=jnp.asarray(osteons[2], f32),
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microct.kernels.bmu_table import MODELING, BMUTable, Schedule
+from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Schedule
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.state import Ledger, State
 from microct.tissue.mineral import DAYS_PER_YEAR
@@ -64,10 +64,10 @@ def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
     if state.surface > 0:
         found["MS/BS"] = 100.0 * labeled / state.surface
 
-    eroded = live & ~forming & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
+    eroded = live & ~forming & ~table["osteonal"] & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
     if eroded.any():
         found["E.De.Bx"] = voxel_um * float(table["resorbed"][eroded].sum()) / FULL / float(area[eroded].sum())
-    walled = forming & ~table["modeling"]
+    walled = forming & ~table["modeling"] & ~table["osteonal"]
     due = float((area * progress)[walled].sum())
     if due > 0.0:
         wall = voxel_um * float(table["formed"][walled].sum(dtype=np.int64)) / FULL / due
@@ -163,7 +163,8 @@ def in_sections(fraction: np.ndarray, sites: np.ndarray, every: int = 8, axis: i
 def _used(table: BMUTable) -> dict[str, np.ndarray]:
     """The columns that are read, on the host."""
     columns = {name: np.asarray(getattr(table, name)) for name in ("live", "born", "area", "resorbed", "formed")}
-    return columns | {"modeling": (np.asarray(table.kind) & MODELING) != 0}
+    flags = (("modeling", MODELING), ("osteonal", OSTEONAL))
+    return columns | {name: (np.asarray(table.kind) & flag) != 0 for name, flag in flags}
 
 
 def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:

@@ -31,13 +31,13 @@ class Bone:
 
     def __init__(
         self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS, local=None,
-        place=None, packets=0, packet_um=30.0,
+        place=None, packets=0, packet_um=30.0, cones=0, radius_um=100.0, filled_um=60.0,
     ):  # fmt: skip
         shape, self.plan, self.local, self.place = fraction.shape, plan, local, place
         self.kinds = 1 if place is None else 4
         zeros = np.zeros(shape, np.uint8)
         self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
-        self.table = bmu_table.empty_table(rows, plan.geometry.entries)
+        self.table = bmu_table.empty_table(rows, plan.entries)
         self.count = self.step = self.wanted = 0
         self.asked = np.array(
             [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
@@ -47,6 +47,8 @@ class Bone:
             [random.poisson(SEED, k, packets, 7) * (k < births_until) for k in range(STEPS)], np.int32
         )
         self.packet = np.float32(packet_um / VOXEL_UM)
+        self.cones = np.array([random.poisson(SEED, k, cones, 3) * (k < births_until) for k in range(STEPS)], np.int32)
+        self.radius, self.filled = np.float32(radius_um / VOXEL_UM), np.float32(filled_um / VOXEL_UM)
         self.compacted = (0, 0)
 
     def demand(self, step):
@@ -62,7 +64,7 @@ class Bone:
         return bmu_table.Demand(
             ahead(self.asked), rows(self.depth * factor, np.float32), rows(self.wall * factor, np.float32),
             rows([256, 64, 128, 0][: self.kinds], np.int32), ahead(self.modeled), np.full(STEPS, 40, np.int32),
-            np.full(STEPS, self.packet),
+            np.full(STEPS, self.packet), ahead(self.cones), np.full(STEPS, self.radius), np.full(STEPS, self.filled),
         )  # fmt: skip
 
     def go(self, steps):
