@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from microct.imaging.embedded import load_sample
 from microct.simulation.config import Study
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,6 +25,15 @@ def blocks(page: Path, language: str) -> list[str]:
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*.toml")), ids=lambda path: path.stem)
+def test_examples_are_studies_of_bones_that_exist(example: Path) -> None:
+    scan = Study.from_toml(example).scan
+    if scan.sample:
+        assert load_sample(scan.sample).values.any()
+    elif not Path(str(scan.file)).exists():
+        pytest.skip(f"{scan.file} is not at hand")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
