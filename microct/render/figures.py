@@ -21,6 +21,8 @@ GROUPS = {
     "ledger": "Mass ledger",
     "loss": "Modes of loss",
     "dynamic": "Remodeling dynamics",
+    "compartments": "Compartments",
+    "osteocytes": "Osteocytes and microdamage",
     "mineral": "Mineral",
     "density": "Density",
     "imaging": "As a scanner sees it",

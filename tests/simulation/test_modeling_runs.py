@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from bones import plate
+from studied_bones import plate
 
 from microct.imaging.specimens import sample
 from microct.simulation import step

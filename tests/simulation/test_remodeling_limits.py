@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from bones import Run, plate, run, study
+from studied_bones import Run, plate, run, study
 
 from microct.imaging.specimens import sample
 from microct.kernels import activation, components
