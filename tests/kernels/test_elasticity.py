@@ -74,7 +74,7 @@ def test_product_agrees_with_assembled_matrix(cases: int) -> None:
         np.testing.assert_allclose(np.asarray(y)[:, case], expected, atol=1e-11)
 
 
-@pytest.mark.parametrize("side_by_side", [False, True])
+@pytest.mark.parametrize("side_by_side", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("shape", "periodic"),
     [((22, 20, 24), False), pytest.param((22, 19, 13), True, marks=pytest.mark.slow)],

@@ -82,6 +82,7 @@ def test_what_places_ask_for_is_where_bone_forms():
     assert gain[: 32 - 6].sum() == 0
 
 
+@pytest.mark.slow
 def test_zero_demand_is_no_modeling_at_all():
     """With room for packets and none asked for, the same bits as without."""
     without, with_room = Bone(foam(), 40.0), Bone(foam(), 40.0, plan=MODELING)

@@ -65,7 +65,7 @@ def drawn_texts(figure: mpl.figure.Figure) -> list[tuple[str, object]]:
     ]
 
 
-@pytest.mark.parametrize("make", [all_indices, headline])
+@pytest.mark.parametrize("make", [pytest.param(all_indices, marks=pytest.mark.slow), headline])
 def test_no_text_lies_on_another_and_none_leaves_the_page(make, table: Table) -> None:
     with mpl.rc_context(STYLE):
         figure = make(table, "vertebra L4")

@@ -53,6 +53,7 @@ def test_a_constant_that_nothing_measures_keeps_its_prior():
     assert found.standard_deviations["wall_exponent"] == pytest.approx(0.5 * usual, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_what_she_was_given_counts():
     treated = observe(SHE, ["CTX"], [4.0], treatments=[Treatment("denosumab", 3.0)])
     assert treated[0] < 0.8 * observe(SHE, ["CTX"], [4.0])[0]

@@ -32,7 +32,8 @@ def outcomes(factors: jax.Array, treatments: list[Treatment]) -> jax.Array:
     return jnp.stack([at.readouts.spine_bmd[-1], at.demand.activation_frequency_per_yr[-1]])
 
 
-@pytest.mark.parametrize("treated", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("treated", [False, True])
 def test_derivatives_are_those_of_small_differences(treated):
     treatments = [Treatment("denosumab", 2.0, 3.0)] if treated else []
     with jax.enable_x64(True):

@@ -69,6 +69,7 @@ def test_each_compartment_turns_over_at_its_own_rate() -> None:
     assert rows["Ct.Po.now"] > report._compartments(first, model, None)["Ct.Po.now"]
 
 
+@pytest.mark.slow
 def test_depth_is_that_of_the_compartment() -> None:
     _, state = lived(shaft(), study(0.3, endocortical_depth=0.5, endocortical_births=4.0, intracortical_births=4.0))
     kind, asked = np.asarray(state.bmus.kind)[: state.count], np.asarray(state.bmus.prescribed)[: state.count]

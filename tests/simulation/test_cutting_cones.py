@@ -101,6 +101,7 @@ def balanced() -> tuple[Model, State, list[float]]:
     return lived(8.0, RADIUS_UM - CANAL_UM)
 
 
+@pytest.mark.slow
 def test_porosity_is_stationary_at_zero_balance(balanced: tuple) -> None:
     model, state, porous = balanced
     first = porosity(compact().values, np.asarray(model.place))
@@ -118,6 +119,7 @@ def test_negative_balance_widens_canals(balanced: tuple) -> None:
     assert state.ledger.mass < balanced[1].ledger.mass
 
 
+@pytest.mark.slow
 def test_osteons_are_as_many_as_canals_are_visited(balanced: tuple) -> None:
     """30 mm of canal, a visit to each 1.2 mm every two years."""
     expected = 25 * 0.5 * (8.0 - QUIET_STEPS * 10.0 / 365.25)
@@ -125,6 +127,7 @@ def test_osteons_are_as_many_as_canals_are_visited(balanced: tuple) -> None:
     assert balanced[1].ledger.births == pytest.approx(expected, rel=0.33)
 
 
+@pytest.mark.slow
 def test_without_cutting_cones_canals_are_renewed_by_bmus_of_surface() -> None:
     _, state, _ = lived(0.3, 60.0, cutting_cones=False)
     assert (np.asarray(state.bmus.kind)[: state.count] & 8 == 0).all()

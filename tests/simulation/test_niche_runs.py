@@ -151,6 +151,7 @@ def test_damage_needs_a_load() -> None:
         study(osteocytes={"damage": True})
 
 
+@pytest.mark.slow
 def test_a_run_that_looks_at_osteocytes_differs_and_resumes_to_the_same_bits(bone: Volume, tmp_path: Path) -> None:
     asked = study(1.5, osteocytes={"on": True, "every_months": 3.0})
     whole = microct.simulate(bone, asked, tmp_path / "whole")
