@@ -114,7 +114,7 @@ def table(paths: list[Loss], years: tuple[float, ...]) -> list[str]:
     """What is left of each bone, and the exponents."""
     lines = ["## What is left", "", "Last year of the table over year -2, and values at year -2 and at the last.", ""]
     lines += ["| donor | BV/TV | E along z, y, x | failure load | BV/TV left | E left z, y, x | failure load left |"]
-    lines += ["| | % | MPa | N | % | % | % |", "|---" * 7 + "|"]
+    lines += ["|---" * 7 + "|", "| | % | MPa | N | % | % | % |"]
     for path in paths:
         first, last = path.modulus[0], path.modulus[-1]
         left = ", ".join(f"{100.0 * b / a:.0f}" for a, b in zip(first, last, strict=True))
@@ -140,6 +140,8 @@ def table(paths: list[Loss], years: tuple[float, ...]) -> list[str]:
         "",
         f"![stiffness over bone volume]({PICTURE.name})",
         "",
+        "The number beside a donor is its exponent along z.",
+        "",
         "At 39 to 50 um a cavity is about one voxel deep and a plate a few: stiffness at this voxel size is not that "
         "at a finer one (docs/mechanics.md), and plates are cut through sooner.",
         "",
@@ -160,8 +162,8 @@ def picture(paths: list[Loss], years: tuple[float, ...], place: Path) -> None:
         left = 100 * np.array(path.bvtv) / path.bvtv[0], 100 * np.array(path.modulus)[:, 0] / path.modulus[0][0]
         axes.plot(*left, "o-", ms=4, lw=1.4, label=f"{path.name}: {path.exponent(0):.1f}")
     axes.set(
-        xlabel="BV/TV left [% of its start]",
-        ylabel="apparent modulus along z left [% of its start]",
+        xlabel="BV/TV left [% of the first year]",
+        ylabel="apparent modulus along z left [% of the first year]",
         title=f"Stiffness falls faster than bone ({years[0]:+g} to {years[-1]:+g} yr of menopause)",
     )
     axes.invert_xaxis()
