@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +21,7 @@ from typing import Any
 
 import numpy as np
 from machine import record, recorded_answer
+from measure import Peak
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
@@ -175,38 +174,6 @@ QUESTIONS: dict[str, dict[str, Callable[[np.ndarray], Any]]] = {
     },
     "the whole standard table": {"microct": _microct_all},
 }
-
-
-class Peak:
-    """Largest resident memory of this process while it runs, looked at every 5 ms [byte]."""
-
-    def __enter__(self) -> Peak:
-        self.start = self.most = self._now()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    @property
-    def grown(self) -> int:
-        """By how much the memory grew."""
-        return max(self.most - self.start, 0)
-
-    def _watch(self) -> None:
-        while not self._stop.wait(0.005):
-            self.most = max(self.most, self._now())
-
-    @staticmethod
-    def _now() -> int:
-        try:
-            pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            return pages * resource.getpagesize()
-        except OSError:  # not Linux: the peak of the whole life is all there is
-            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def child(question: str, way: str, edge: int) -> None:

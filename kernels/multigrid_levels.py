@@ -26,7 +26,6 @@ class Level(NamedTuple):
         inverse_diagonal: (nodes, 3) float32, 0 where held.
         largest: largest eigenvalue of the stiffness scaled by its diagonal.
         around: (nodes, width) int32 from `gathering.incident` of `nodes`, or None where rows are added in order.
-        lattice: from `elasticity_lattice`, on the finest level of some devices, or None.
     """
 
     count: Array
@@ -45,7 +44,6 @@ class Level(NamedTuple):
     inverse_diagonal: Array
     largest: Array
     around: Array = None
-    lattice: Array = None
 
 
 class Hierarchy(NamedTuple):

@@ -16,7 +16,9 @@ from itertools import pairwise, product
 import numpy as np
 
 #: The 26 steps (dz, dy, dx) to neighbors.
-_STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
+STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
+#: Which crescent each of them leaves: how many axes it moves along, less 1.
+KINDS = (np.count_nonzero(STEPS, axis=1) - 1).astype(np.int32)
 
 # Elements of one painting operation: enough to hide NumPy's overhead, few enough for the cache (and for a product of
 # matrices to stay on one core, where it takes the least processor time).
@@ -24,7 +26,7 @@ _BATCH = 1 << 16
 # Balls looked at together.
 _GROUP = 1 << 18
 
-# Which crescent: 0, 1, 2 for a neighbor across a face, an edge, a corner; 3: no neighbor is larger.
+#: Beside `KINDS`, for a neighbor across a face, an edge, a corner: no neighbor is larger.
 _WHOLE = 3
 
 
@@ -118,8 +120,8 @@ def _larger_neighbors(squared: np.ndarray, centers: np.ndarray) -> tuple[np.ndar
     """Squared radius and step's number of the neighbor whose ball leaves least of each ball uncovered; -1 for none."""
     depth, rows, columns = squared.shape
     plane, ny, nx = rows * columns, rows + 2, columns + 2
-    strides = _STEPS @ np.array([ny * nx, nx, 1])
-    lengths = np.sqrt((_STEPS**2).sum(axis=1)).astype(np.float32)
+    strides = STEPS @ np.array([ny * nx, nx, 1])
+    lengths = np.sqrt((STEPS**2).sum(axis=1)).astype(np.float32)
     larger = np.zeros(len(centers), np.int32)
     direction = np.full(len(centers), -1, np.int8)
     step = max(1, _BATCH // plane)
@@ -211,8 +213,8 @@ def _offsets(reach: int) -> tuple[np.ndarray, np.ndarray]:
     return offsets.astype(np.int32), squares.ravel()[chosen].astype(np.int32)
 
 
-#: Axes of each step, those along which it moves first, and the signs along them; how many it moves along, less 1.
-_AXES = np.argsort(-np.abs(_STEPS), axis=1, kind="stable")
-_SIGNS = np.where(np.take_along_axis(_STEPS, _AXES, axis=1) < 0, -1, 1)
-#: Its last entry is for direction -1.
-_KINDS = np.append(np.count_nonzero(_STEPS, axis=1) - 1, _WHOLE).astype(np.int32)
+#: Axes of each step, those along which it moves first, and the signs along them.
+_AXES = np.argsort(-np.abs(STEPS), axis=1, kind="stable")
+_SIGNS = np.where(np.take_along_axis(STEPS, _AXES, axis=1) < 0, -1, 1)
+#: The last entry is for direction -1.
+_KINDS = np.append(KINDS, _WHOLE).astype(np.int32)

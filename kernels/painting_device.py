@@ -10,15 +10,13 @@ integer maximum, so that their order does not matter: same bits on every device.
 from __future__ import annotations
 
 from functools import lru_cache, partial
-from itertools import product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-#: The 26 steps (dz, dy, dx) to neighbors.
-STEPS = np.array([step for step in product((-1, 0, 1), repeat=3) if any(step)])
+from microct.kernels.painting import KINDS, STEPS
 
 #: Largest radius [voxel] whose offsets are listed (three of 10 bits in one number; 90 MB at 128).
 FARTHEST = 255
@@ -65,7 +63,7 @@ def needed_balls(padded: jax.Array, enough: jax.Array) -> jax.Array:
     kept = own > 0
     for kind in range(3):
         least = _at(enough[kind], own)
-        for step in STEPS[kind == _KINDS]:
+        for step in STEPS[kind == KINDS]:
             kept &= _shifted(padded, step) < least
     return kept
 
@@ -123,7 +121,7 @@ def _paint(squared: jax.Array, enough: jax.Array, offsets: jax.Array, starts: ja
     planes = max(1, min(depth, _SLAB // (ny * nx)))
     segments = max(32, min(_WRITE, planes * ny * nx * 4) // _LANES)
     padded = jnp.pad(squared, 1)
-    kinds, turns = jnp.asarray(np.append(_KINDS, _WHOLE)), jnp.asarray(_TURNS)
+    kinds, turns = jnp.asarray(np.append(KINDS, _WHOLE)), jnp.asarray(_TURNS)
     span = jnp.asarray([1, 2, 3, 0], jnp.int32)  # squared length of a step of each kind
 
     def slab(number: jax.Array, canvas: jax.Array) -> jax.Array:
@@ -212,10 +210,6 @@ def _lists(reach: int) -> tuple[np.ndarray, np.ndarray]:
         starts.append(before + np.searchsorted(apart[side], np.arange(reach**2 + 2)))
         before += len(lists[-1])
     return np.concatenate(lists), np.stack(starts).astype(np.int32)
-
-
-#: How many axes each step moves along, less 1.
-_KINDS = (np.count_nonzero(STEPS, axis=1) - 1).astype(np.int32)
 
 
 def _turns() -> np.ndarray:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from microct.state import State
 
 ProgressCall = Callable[["Progress"], None]
-
-_COLUMNS = "bmus."
-_FELT = "felt."
-_PLACE = "place"
-_WEAR = "wear."
-_WORN = ("alive", "damage", "rate", "weight")
 
 
 @dataclass(frozen=True)
@@ -159,6 +153,7 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
         10
     """
     from microct.simulation.build import build
+    from microct.simulation.snapshot import place_of, restored
 
     folder = RunFolder.open(out)
     study = Study.from_toml(folder.study_text)
@@ -167,8 +162,11 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
         found = folder.latest_checkpoint()
         if found is None:
             raise InputError(f"{folder.path}: no usable checkpoint; run the study again into another folder")
-        model = build(bone, study, place=found.arrays.get(_PLACE))
-        state, previous = _restored(found.arrays, found.meta, model)
+        model = build(bone, study, place=place_of(found.arrays))
+        try:
+            state, previous = restored(found.arrays, found.meta, model)
+        except InputError as error:
+            raise InputError(f"{folder.path}: {error}") from error
         folder.rewind(state.step)
         _go(folder, state, model, study, bone, progress, previous)
     return open(folder.path)
@@ -251,62 +249,9 @@ class _Keeper:
 
     def save(self, moment: Moment) -> None:
         """Write a checkpoint."""
-        state = moment.state
-        arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
-        if moment.model.place is not None:
-            arrays[_PLACE] = np.asarray(moment.model.place)
-        for name, column in state.bmus._asdict().items():
-            arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
-        felt = state.felt
-        if felt is not None:
-            arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
-            arrays[_FELT + "set_point"] = felt.set_point
-        wear = state.wear
-        if wear is not None:
-            arrays |= {_WEAR + name: getattr(wear, name) for name in _WORN if getattr(wear, name) is not None}
-        meta = {
-            "time_yr": moment.time_yr,
-            "step": state.step,
-            "count": state.count,
-            "ledger": state.ledger._asdict(),
-            "surface": state.surface,
-            "felt": None if felt is None else {"scale": felt.scale, "force_n": felt.force_n, "share": felt.share},
-            "wear": None if wear is None else [wear.since, wear.scale, wear.targeted],
-            "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
-        }
-        self.folder.save_checkpoint(state.step, arrays, meta)
+        from microct.simulation.snapshot import taken
 
-
-def _restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> tuple[State, State]:
-    """The state of a checkpoint, and what is remembered of the last reporting time."""
-    import jax.numpy as jnp
-
-    from microct.kernels.bmu_table import Fields, Local, empty_table
-    from microct.simulation.niche import combined
-    from microct.state import Felt, Ledger, State, Wear
-
-    count = int(meta["count"])
-    rows = model.rows
-    while rows < count + model.plan.births + model.plan.packets + model.plan.osteons:
-        rows *= 2
-    blank = empty_table(rows, model.plan.entries)
-    table = type(blank)(*(column.at[:count].set(arrays[_COLUMNS + name]) for name, column in blank._asdict().items()))
-    fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
-    felt = None
-    if meta.get("felt") is not None:
-        local = Local(*(jnp.asarray(arrays[_FELT + name]) for name in Local._fields))
-        force_n, share = (tuple(map(float, meta["felt"][name])) for name in ("force_n", "share"))
-        felt = Felt(local, arrays[_FELT + "set_point"], float(meta["felt"]["scale"]), force_n, share)  # type: ignore[arg-type]
-    wear = None
-    if meta.get("wear") is not None:
-        since, scale, targeted = meta["wear"]
-        alive, damage, rate, weight = (arrays.get(_WEAR + name) for name in _WORN)
-        wear = Wear(alive, damage, rate, int(since), float(scale), float(targeted), weight)
-    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
-    state = replace(state, local=combined(state, wear))
-    before = meta["previous"]
-    previous = State(None, None, 0, int(before["step"]), Ledger(**before["ledger"]), state.surface)  # type: ignore[arg-type]
-    return state, previous
+        self.folder.save_checkpoint(moment.state.step, *taken(moment))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The study: what the user wrote, typed, checked and written back without loss.
 
-A study is a TOML file of eight sections, and one table for each drug. Every setting carries its unit, allowed range,
+A study is a TOML file of nine sections, and one table for each drug. Every setting carries its unit, allowed range,
 usual range, meaning and source; docs/study-file.md is made from them. Imports nothing but the standard library.
 """
 

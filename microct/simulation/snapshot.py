@@ -1,0 +1,110 @@
+"""What a checkpoint holds of a simulation: its state as arrays by name and plain numbers, and back, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import jax.numpy as jnp
+import numpy as np
+
+from microct.kernels.bmu_table import BMUTable, Fields, Local, empty_table
+from microct.simulation.niche import combined
+from microct.state import Felt, Ledger, State, Wear
+from microct.status import InputError
+
+if TYPE_CHECKING:
+    from microct.simulation.build import Model
+    from microct.simulation.run import Moment
+
+_COLUMNS = "bmus."
+_FELT = "felt."
+_PLACE = "place"
+_WEAR = "wear."
+_WORN = ("alive", "damage", "rate", "weight")
+
+
+def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays by name, and numbers that JSON can hold, from which `restored` makes the same state."""
+    state = moment.state
+    arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
+    if moment.model.place is not None:
+        arrays[_PLACE] = np.asarray(moment.model.place)
+    for name, column in state.bmus._asdict().items():
+        arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
+    felt = state.felt
+    if felt is not None:
+        arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
+        arrays[_FELT + "set_point"] = felt.set_point
+    wear = state.wear
+    if wear is not None:
+        arrays |= {_WEAR + name: getattr(wear, name) for name in _WORN if getattr(wear, name) is not None}
+    meta = {
+        "time_yr": moment.time_yr,
+        "step": state.step,
+        "count": state.count,
+        "ledger": state.ledger._asdict(),
+        "surface": state.surface,
+        "felt": None if felt is None else {"scale": felt.scale, "force_n": felt.force_n, "share": felt.share},
+        "wear": None if wear is None else [wear.since, wear.scale, wear.targeted],
+        "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
+    }
+    return arrays, meta
+
+
+def place_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """The compartment of each voxel that was kept with the state, where a study tells them apart."""
+    return arrays.get(_PLACE)
+
+
+def restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> tuple[State, State]:
+    """The state that `taken` was asked to keep, and what is remembered of the last reporting time.
+
+    Raises:
+        InputError: something is missing or of another shape, as in a checkpoint of another version of microct.
+    """
+    try:
+        state = _state(arrays, meta, model)
+        before = meta["previous"]
+        then = int(before["step"]), Ledger(**before["ledger"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(
+            f"its checkpoint is not laid out as this version of microct expects ({error}); go on with the version that "
+            "wrote it (run.json names it), or run the study again into another folder"
+        ) from error
+    return state, State(None, None, 0, *then, state.surface)  # type: ignore[arg-type]
+
+
+def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> State:
+    count = int(meta["count"])
+    rows = model.rows
+    while rows < count + model.plan.births + model.plan.packets + model.plan.osteons:
+        rows *= 2
+    fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
+    felt = None
+    if meta.get("felt") is not None:
+        local = Local(*(jnp.asarray(arrays[_FELT + name]) for name in Local._fields))
+        force_n, share = (tuple(map(float, meta["felt"][name])) for name in ("force_n", "share"))
+        felt = Felt(local, arrays[_FELT + "set_point"], float(meta["felt"]["scale"]), force_n, share)  # type: ignore[arg-type]
+    wear = None
+    if meta.get("wear") is not None:
+        since, scale, targeted = meta["wear"]
+        alive, damage, rate, weight = (arrays.get(_WEAR + name) for name in _WORN)
+        wear = Wear(alive, damage, rate, int(since), float(scale), float(targeted), weight)
+    table = _filled(empty_table(rows, model.plan.entries), arrays, count)
+    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
+    return replace(state, local=combined(state, wear))
+
+
+def _filled(blank: BMUTable, arrays: Mapping[str, np.ndarray], count: int) -> BMUTable:
+    """A table whose first rows are those that were kept."""
+    columns = []
+    for name, column in blank._asdict().items():
+        kept = arrays[_COLUMNS + name]
+        if kept.shape != (count, *column.shape[1:]) or kept.dtype != column.dtype:
+            raise ValueError(
+                f"{_COLUMNS}{name}: expected {column.dtype} {(count, *column.shape[1:])}, got {kept.dtype} {kept.shape}"
+            )
+        columns.append(column.at[:count].set(kept))
+    return BMUTable(*columns)

@@ -1,0 +1,89 @@
+"""What a checkpoint holds of a state: all of it comes back; another layout is refused in one line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from studied_bones import plate, study
+
+from microct.simulation.build import build, first_state
+from microct.simulation.run import Moment, run
+from microct.simulation.snapshot import place_of, restored, taken
+from microct.status import InputError
+
+
+class Witness:
+    """A reporter that keeps what there is to save."""
+
+    def __init__(self) -> None:
+        self.saved: list[Moment] = []
+
+    def report(self, moment: Moment) -> None: ...
+
+    def save(self, moment: Moment) -> None:
+        self.saved.append(moment)
+
+
+@pytest.fixture(scope="module")
+def moment() -> Moment:
+    """The last moment of half a year in a plate with osteocytes and microdamage."""
+    bone, witness = plate((16, 40, 40), 40.0, 280.0), Witness()
+    asked = study(0.5, activation_frequency_per_year=8.0).with_values(osteocytes={"on": True})
+    model = build(bone, asked)
+    run(first_state(model, bone), model, asked, bone, [witness])
+    return witness.saved[-1]
+
+
+def kept(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The checkpoint of it, as it comes back from a file."""
+    arrays, meta = taken(moment)
+    return arrays, json.loads(json.dumps(meta))
+
+
+def test_everything_comes_back(moment: Moment) -> None:
+    """State out, state in: equal bit for bit, rows of the table beyond its count apart."""
+    state = moment.state
+    arrays, meta = kept(moment)
+    again, previous = restored(arrays, meta, moment.model)
+    assert state.count > 10
+    assert place_of(arrays) is None
+    assert (again.count, again.step, again.ledger, again.surface) == (
+        state.count,
+        state.step,
+        state.ledger,
+        state.surface,
+    )
+    assert (previous.step, previous.ledger) == (moment.previous.step, moment.previous.ledger)
+    jax.tree.map(np.testing.assert_array_equal, again.fields, state.fields)
+    for name, column in state.bmus._asdict().items():
+        np.testing.assert_array_equal(getattr(again.bmus, name)[: state.count], column[: state.count], err_msg=name)
+    assert again.wear is not None
+    assert state.wear is not None
+    for name in ("alive", "damage", "rate", "weight"):
+        np.testing.assert_array_equal(getattr(again.wear, name), getattr(state.wear, name), err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (lambda arrays, meta: arrays.pop("bmus.kind"), "bmus.kind"),
+        (lambda arrays, meta: arrays.update({"bmus.kind": arrays["bmus.kind"][:-1]}), "bmus.kind"),
+        (lambda arrays, meta: arrays.update({"bmus.kind": arrays["bmus.kind"].astype(np.float64)}), "bmus.kind"),
+        (lambda arrays, meta: meta["ledger"].pop(next(iter(meta["ledger"]))), "laid out"),
+        (lambda arrays, meta: meta["ledger"].update(crystals=1), "crystals"),
+        (lambda arrays, meta: meta.pop("previous"), "previous"),
+        (lambda arrays, meta: arrays.pop(next(name for name in arrays if "." not in name)), "laid out"),
+    ],
+)  # fmt: skip
+def test_another_layout_is_refused(moment: Moment, spoil: Any, named: str) -> None:
+    """A checkpoint of another version ends in one line that says what is amiss."""
+    arrays, meta = kept(moment)
+    spoil(arrays, meta)
+    with pytest.raises(InputError, match="not laid out") as refused:
+        restored(arrays, meta, moment.model)
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
