@@ -55,16 +55,15 @@ def many_women(count: int, treated: bool, repeats: int = 3, budget_s: float = 60
     from microct.signalling.cell_course import prepared
     from microct.signalling.integration import Step
     from microct.signalling.timeline import grid_of_crowds
-    from microct.simulation.cohort import BATCH, SAMPLES_PER_YEAR
+    from microct.simulation.cohort import SAMPLES_PER_YEAR, in_batches
 
     steps = Step(**vars(grid_of_crowds(treatments(treated), -RUN_IN_YR, YEARS, SAMPLES_PER_YEAR)))
     p = virtual.single_precision(prepared(she()))
     of = virtual.women(she(), prepared(she()), count, seed=1)
-    batches = [jax.tree.map(lambda part, at=at: part[at : at + BATCH], of) for at in range(0, count, BATCH)]
     place = virtual.place_of(she())
 
     def live() -> Any:
-        return [virtual.lives(batch, p, steps, place, -RUN_IN_YR) for batch in batches]
+        return in_batches(of, lambda some: jax.block_until_ready(virtual.lives(some, p, steps, place, -RUN_IN_YR)))
 
     began = time.perf_counter()
     jax.block_until_ready(live())

@@ -107,6 +107,8 @@ def _panels(arm: Mapping[str, Series]) -> list[tuple[str, list[Series]]]:
     for line in arm.values():
         if line.key.endswith((".depot", ".peripheral", ".buried")):
             continue  # where it waits; the panel shows where it acts
+        if not any(line.values):
+            continue  # what no drug of the study calls for
         found.setdefault((line.group, "" if line.group == "Drugs in the body" else line.unit), []).append(line)
     return [
         (f"{group} ({unit.replace('um', 'µm')})" if unit else group, lines) for (group, unit), lines in found.items()
@@ -121,10 +123,10 @@ def _cells(cells: CellStudy, title: str) -> Any:
     panels = _panels(arm)
     columns = 3
     rows = math.ceil(len(panels) / columns)
-    figure = Figure(figsize=(10.4, 0.9 + 2.15 * rows))
+    figure = Figure(figsize=(12.4, 0.9 + 2.15 * rows))
     grid = figure.add_gridspec(
-        rows, columns, left=0.05, right=0.985, top=1 - 0.82 / (0.9 + 2.15 * rows), bottom=0.5 / (0.9 + 2.15 * rows),
-        hspace=0.42, wspace=0.24,
+        rows, columns, left=0.04, right=0.9, top=1 - 0.82 / (0.9 + 2.15 * rows), bottom=0.5 / (0.9 + 2.15 * rows),
+        hspace=0.42, wspace=0.68,
     )  # fmt: skip
     for place, (name, lines) in enumerate(panels):
         axes = figure.add_subplot(grid[divmod(place, columns)])
@@ -141,14 +143,7 @@ def _cells(cells: CellStudy, title: str) -> Any:
         if high - low < 0.04 * abs(high):  # a line that does not move is not noise
             middle = 0.5 * (low + high)
             axes.set_ylim(middle - 0.05 * abs(middle) - 1e-6, middle + 0.05 * abs(middle) + 1e-6)
-        if len(lines) <= 6:
-            axes.legend(loc="best", fontsize=6.3, handlelength=1.4, labelspacing=0.25, borderaxespad=0.2)
-        else:
-            axes.legend(loc="best", fontsize=5.2, handlelength=1.2, labelspacing=0.15, ncols=2, columnspacing=0.8)
-        legend = axes.get_legend()
-        if legend is not None:  # readable where lines pass behind it
-            legend.set_frame_on(True)
-            legend.get_frame().set(facecolor="white", alpha=0.75, linewidth=0)
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.04), fontsize=6.5, handlelength=1.2, labelspacing=0.35)
         if place >= len(panels) - columns:
             axes.set_xlabel("Time since the start of the study (yr)")
     heading = title or "Cells and signals"

@@ -17,7 +17,7 @@ from microct.signalling.constants import refuse_impossible
 from microct.signalling.demand import in_compartment
 from microct.signalling.drugs.pharmacy import DrugParameters
 from microct.signalling.drugs.schedule import Treatment
-from microct.signalling.estrogen import COURSES
+from microct.signalling.estrogen import COURSES, with_body_mass
 from microct.signalling.integration import Body, LifeCourse, ModelParameters, Report, Step, arrived
 from microct.signalling.knock_outs import knocked_out
 from microct.signalling.marrow import fat_percent
@@ -135,6 +135,8 @@ def prepared(
     p = CellParameters() if parameters is None else parameters
     if not patient.ageing:
         p = dataclasses.replace(p, ageing_response=0.0)
+    if patient.bmi_kg_m2 is not None:
+        p = with_body_mass(p, patient.bmi_kg_m2)
     remedies = DrugParameters() if drugs is None else drugs
     bone = TissueParameters() if tissue is None else tissue
     for family in (remedies, bone):

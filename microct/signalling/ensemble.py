@@ -2,7 +2,7 @@
 
 The prior is an assumption, written here in one place. Age at the final period: normal, standard deviation 4 years, kept
 to 40 to 60 (unverified). Constants of the cells: log-normal around their values, each with the spread of `SPREAD`; no
-source gives these spreads. Modifiers such as body mass index are left out: no source that was seen gives their size.
+source gives these spreads. Body mass index: log-normal, kept to what the model is asked for (spread unverified).
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.signalling.estrogen import COURSES
+from microct.signalling.estrogen import COURSES, with_body_mass
 from microct.signalling.integration import LifeCourse, ModelParameters, Report, Step
-from microct.signalling.patient import Patient
+from microct.signalling.patient import BMI_KG_M2, Patient
 from microct.signalling.walk import trajectory
 
 MENOPAUSE_SD_YR = 4.0
 MENOPAUSE_AGES_YR = (40.0, 60.0)
+BMI_SPREAD = 0.2
 #: Relative spread (standard deviation of the logarithm) of constants between women; an assumption.
 SPREAD: Mapping[str, float] = {
     "menopause_fall": 0.05,
@@ -79,12 +80,22 @@ def women(patient: Patient, p: ModelParameters, count: int, seed: int) -> Women:
     drawn["menopause_fall"] = np.minimum(drawn["menopause_fall"], 0.98 - p.cells.late_fall)
     for name in ("treg_loss", "opg_stromal_loss", "osteoclast_life_gain"):
         drawn[name] = np.minimum(drawn[name], 0.9)
+    drawn |= by_body_mass(p, patient, drawn["menopause_fall"], rng.standard_normal(count))
     as_array = partial(jnp.asarray, dtype=jnp.float32)
     return Women(
         age_at_start_yr=as_array(np.full(count, patient.age_at_start_yr)),
         menopause_yr=as_array(age - patient.age_at_start_yr),
         constants={name: as_array(values) for name, values in drawn.items()},
     )
+
+
+def by_body_mass(p: ModelParameters, patient: Patient, menopause_fall: Any, shift: Any) -> dict[str, Any]:
+    """Constants (n,) of the estrogen left to women whose body mass index lies ``shift`` spreads from the patient's."""
+    middle = p.cells.bmi_of_sources if patient.bmi_kg_m2 is None else patient.bmi_kg_m2
+    bmi = np.clip(middle * np.exp(BMI_SPREAD * shift), *BMI_KG_M2)
+    alike = dataclasses.replace(p.cells, menopause_fall=menopause_fall, bmi_of_sources=middle)
+    theirs = with_body_mass(alike, bmi)
+    return {name: getattr(theirs, name) for name in ("menopause_fall", "late_fall", "surgical_floor")}
 
 
 #: What is kept of every woman, by symbol.

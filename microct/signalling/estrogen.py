@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from microct.signalling.parameters import CellParameters
 
@@ -47,3 +51,20 @@ def estradiol(course: jax.Array | int, since_menopause_yr: jax.Array, p: CellPar
 def estrogen_deficit(course: jax.Array | int, since_menopause_yr: jax.Array, p: CellParameters) -> jax.Array:
     """D = 1 - E [1], what every mechanism of this room responds to; 0 in health."""
     return p.estrogen_response * (1 - estradiol(course, since_menopause_yr, p))
+
+
+def with_body_mass(p: CellParameters, bmi_kg_m2: Any) -> CellParameters:
+    """The constants of a woman of this body mass index: fat makes estrogen, which matters once the ovaries do not.
+
+    What is left of estradiol after menopause or operation is times exp(estrogen_per_bmi (bmi - bmi_of_sources)),
+    but at most to its level before. The course of a young woman is hers as it is.
+
+    Args:
+        p: constants of women of ``p.bmi_of_sources``.
+        bmi_kg_m2: a number or (n,) body mass index [kg/m2].
+    """
+    fold = np.exp(p.estrogen_per_bmi * (bmi_kg_m2 - p.bmi_of_sources))
+    early = np.minimum((1 - p.menopause_fall) * fold, 1.0)
+    late = np.minimum((1 - p.menopause_fall - p.late_fall) * fold, early)
+    without_ovaries = np.minimum(p.surgical_floor * fold, 1.0)
+    return dataclasses.replace(p, menopause_fall=1 - early, late_fall=early - late, surgical_floor=without_ovaries)

@@ -42,6 +42,16 @@ class CellParameters:
     late_fall_width_yr: float = constant(0.5, "yr", "width of the second fall", "Sowers 2008", fitted=True)
     surgical_floor: float = constant(0.10, "1", "estrogen that remains without ovaries")
     surgical_decay_yr: float = constant(0.02, "yr", "time constant of the fall after surgery")
+    estrogen_per_bmi: float = constant(
+        0.040, "m2/kg", "fold of the estrogen left after menopause, its logarithm, for each unit of body mass index",
+        "Freeman 2010: 20.6 pg/mL in obese, 12.2 in non-obese women; groups 13 kg/m2 apart (unverified)"
+    )  # fmt: skip
+    bmi_of_sources: float = constant(
+        27.0,
+        "kg/m2",
+        "body mass index of women whose estrogen has this course",
+        "assumed: Sowers 2008 (unverified)",
+    )
 
     # immune cells
     immune_time_d: float = constant(60.0, "day", "time constant of every immune population")

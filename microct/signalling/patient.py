@@ -10,6 +10,8 @@ from microct.signalling.spelling import refused
 from microct.status import StudyError
 
 EARLY_BEFORE_YR = 45.0
+#: Body mass index for which the model is asked [kg/m2].
+BMI_KG_M2 = (15.0, 50.0)
 _AGES_YR = (18.0, 100.0)
 _MENOPAUSE_AGES_YR = {"natural": (30.0, 65.0), "early": (18.0, EARLY_BEFORE_YR), "surgical": (18.0, 90.0)}
 
@@ -25,15 +27,19 @@ class Patient:
         menopause_after_start_yr: final menstrual period or operation, after the start of the study [yr]; negative if
             it is past.
         ageing: False stops every effect of age; estrogen alone remains.
+        bmi_kg_m2: her body mass index [kg/m2], which sets how much estrogen is left after menopause; None: that of the
+            women whose course is used.
 
     Raises:
-        StudyError: an unknown menopause, an age outside 18 to 100 years, a menopause at an age at which it is not one.
+        StudyError: an unknown menopause, an age outside 18 to 100 years, a menopause at an age where it is none, a
+            body mass index outside 15 to 50.
     """
 
     menopause: str = "natural"
     age_at_start_yr: float = 50.0
     menopause_after_start_yr: float = 1.0
     ageing: bool = True
+    bmi_kg_m2: float | None = None
 
     def __post_init__(self) -> None:
         if self.menopause not in COURSES:
@@ -45,6 +51,9 @@ class Patient:
             raise StudyError(
                 f"menopause_after_start_yr must be a number of years, got {self.menopause_after_start_yr} (usual: 1)"
             )
+        low, high = BMI_KG_M2
+        if self.bmi_kg_m2 is not None and not low <= self.bmi_kg_m2 <= high:
+            raise StudyError(f"bmi_kg_m2 must be {low:g} to {high:g} kg/m2, got {self.bmi_kg_m2} (usual: 20 to 35)")
         if self.menopause == "none":
             return
         low, high = _MENOPAUSE_AGES_YR[self.menopause]

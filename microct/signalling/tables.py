@@ -7,7 +7,7 @@ knock-out, every constant.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -67,6 +67,14 @@ TARGETS = (
     Target("LS.BMD change", 2.0, -7.38 * 1.3, -7.38 * 0.7, "-7.38 % since -1 yr, SWAN, +-30 %"),
     Target("LS.BMD change", 10.0, -10.6 * 1.3, -10.6 * 0.7, "-10.6 % since -1 yr, SWAN, +-30 %"),
     Target("LS.BMD per yr", 7.0, -1.1 * 1.3, -1.1 * 0.7, "-1.1 %/yr from +2 on, Sowers 2010, +-30 %", HELD),
+    Target(
+        "slower if heavier",
+        5.0,
+        0.35,
+        0.55,
+        "loss at the spine of the heaviest against the lightest third (taken as 33 and 22 kg/m2), Finkelstein 2008",
+        HELD,
+    ),
     Target("TH.BMD change", 2.0, -5.8 * 1.3, -5.8 * 0.7, "-5.8 % since -1 yr, femoral neck, SWAN, +-30 %", HELD),
     Target("TH.BMD change", 10.0, -9.1 * 1.3, -9.1 * 0.7, "-9.1 % since -1 yr, femoral neck, SWAN, +-30 %", HELD),
     Target("TH.BMD", 14.0, 1 - 0.153 * 1.3, 1 - 0.153 * 0.7, ".847 of 25 yr at 65 yr, Looker, loss +-30 %", HELD),
@@ -74,9 +82,10 @@ TARGETS = (
 )
 
 
-def natural_menopause(years: Iterable[float] = YEARS) -> CellCourse:
+def natural_menopause(years: Iterable[float] = YEARS, bmi_kg_m2: float | None = None) -> CellCourse:
     """The untreated woman of the tables, at years since her final menstrual period."""
-    return course(WOMAN, np.asarray(tuple(years)) + WOMAN.menopause_after_start_yr)
+    she = replace(WOMAN, bmi_kg_m2=bmi_kg_m2)
+    return course(she, np.asarray(tuple(years)) + WOMAN.menopause_after_start_yr)
 
 
 def readouts(at: CellCourse) -> dict[str, np.ndarray]:
@@ -128,6 +137,9 @@ def reached() -> tuple[float, ...]:
         values[f"{site} per yr"] = 100 * (since - 1) / np.maximum(past - 2.0, 1.0)
     wall = values["W.Th"]
     values["W.Th per yr"] = (wall - wall[years.index(5.0)]) / np.maximum(past - 5.0, 1.0)
+    heavy, light = (natural_menopause(years, bmi).readouts["LS.BMD"] for bmi in (33.0, 22.0))
+    lost = [density[years.index(-1.0)] - density for density in (heavy, light)]
+    values["slower if heavier"] = 1 - lost[0] / np.where(lost[1] == 0, np.inf, lost[1])
     return tuple(float(values[target.symbol][years.index(target.year)]) for target in TARGETS)
 
 

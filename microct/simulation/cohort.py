@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,21 +73,22 @@ def sensitivity(study: Study, seed: int, trajectories: int = 20) -> tuple[Effect
         raise StudyError('sensitivity needs SALib: pip install "microct[sensitivity]"') from None
     patient = patient_of(study)
     p = prepared(patient, knock_out=study.patient.knock_out)
-    names = ["menopause_age", *virtual.SPREAD]
-    sds = np.array([virtual.MENOPAUSE_SD_YR, *virtual.SPREAD.values()])
+    names = ["menopause_age", *virtual.SPREAD, "body_mass_index"]
+    sds = np.array([virtual.MENOPAUSE_SD_YR, *virtual.SPREAD.values(), virtual.BMI_SPREAD])
     problem = {"num_vars": len(names), "names": names, "bounds": [[-2.0, 2.0]] * len(names)}
     points = sample.sample(problem, trajectories, seed=seed)
     constants = {
-        name: jnp.asarray(getattr(p.cells, name) * np.exp(points[:, place] * sds[place]), jnp.float32)
+        name: getattr(p.cells, name) * np.exp(points[:, place] * sds[place])
         for place, name in enumerate(names)
-        if place
+        if name in virtual.SPREAD
     }
-    constants["menopause_fall"] = jnp.minimum(constants["menopause_fall"], 0.98 - p.cells.late_fall)
+    fall = np.minimum(constants["menopause_fall"], 0.98 - p.cells.late_fall)
+    constants |= virtual.by_body_mass(p, patient, fall, points[:, -1])
     shift = np.clip(patient.menopause_age_yr + points[:, 0] * sds[0], *virtual.MENOPAUSE_AGES_YR)
     of = virtual.Women(
         age_at_start_yr=jnp.full(len(points), patient.age_at_start_yr, jnp.float32),
         menopause_yr=jnp.asarray(shift - patient.age_at_start_yr, jnp.float32),
-        constants=constants,
+        constants={name: jnp.asarray(values, jnp.float32) for name, values in constants.items()},
     )
     density = np.concatenate([part["LS.BMD"] for part in _lived(study, of)])
     loss = 100 * (1 - density[:, -1] / density[:, 0])
@@ -102,18 +107,27 @@ def _lived(study: Study, of: virtual.Women) -> list[dict[str, np.ndarray]]:
     years = int(np.floor(study.time.years)) + 1
     last = (-first + study.time.years) * SAMPLES_PER_YEAR
     steps = Step(**vars(grid_of_crowds(treatments, first, years, SAMPLES_PER_YEAR)))
+    place = virtual.place_of(patient)
+
+    def series(some: virtual.Women) -> dict[str, np.ndarray]:
+        seen = virtual.lives(some, p, steps, place, first)
+        return {name: np.asarray(value)[:, -first * SAMPLES_PER_YEAR : int(last) + 1] for name, value in seen.items()}
+
+    return in_batches(of, series)
+
+
+def in_batches(of: virtual.Women, live: Callable[[virtual.Women], dict[str, Any]]) -> list[dict[str, Any]]:
+    """What ``live`` gives for each batch of women, in their order; on a CPU each core takes the next batch."""
     count = of.menopause_yr.shape[0]
     batch = min(BATCH, count)
-    parts = []
-    for begin in range(0, count, batch):
+
+    def lived(begin: int) -> dict[str, Any]:
         place = np.minimum(np.arange(begin, begin + batch), count - 1)  # the last batch is filled up: one program
-        some = jax.tree.map(lambda values, place=place: values[place], of)
-        seen = virtual.lives(some, p, steps, virtual.place_of(patient), first)
-        keep = min(batch, count - begin)
-        parts.append(
-            {
-                name: np.asarray(values)[:keep, -first * SAMPLES_PER_YEAR : int(last) + 1]
-                for name, values in seen.items()
-            }
-        )
-    return parts
+        seen = live(jax.tree.map(lambda values: values[place], of))
+        return {name: values[: count - begin] for name, values in seen.items()}
+
+    begins = range(0, count, batch)
+    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    first = [lived(0)]  # alone, so that the program is compiled once
+    with ThreadPoolExecutor(workers) as crew:
+        return first + list(crew.map(lived, begins[1:]))

@@ -91,6 +91,10 @@ class Patient(Section):
         usual="0 to 5",
     )
     ageing: bool = flag(True, "whether age itself acts, beside estrogen")
+    bmi_kg_m2: float | None = number(
+        None, "body mass index, which sets how much estrogen is left after menopause; left out, 27",
+        unit="kg/m2", low=15, high=50, usual="20 to 35", source="Freeman et al. 2010",
+    )  # fmt: skip
     knock_out: tuple[str, ...] = setting(
         (), Rule("list of names", _as_names, "pathways of the cell model to switch off, by name")
     )

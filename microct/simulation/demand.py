@@ -158,6 +158,7 @@ def patient_of(study: Study) -> Patient:
         age_at_start_yr=study.patient.age_at_start_years,
         menopause_after_start_yr=study.patient.menopause_after_start_years,
         ageing=study.patient.ageing,
+        bmi_kg_m2=study.patient.bmi_kg_m2,
     )
 
 

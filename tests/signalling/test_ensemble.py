@@ -42,7 +42,15 @@ def test_same_seed_same_women_and_more_of_them_are_within_the_prior():
     for one, two in zip(jax.tree.leaves(first), jax.tree.leaves(again), strict=True):
         assert np.array_equal(one, two)
     assert not np.array_equal(first.menopause_yr, other.menopause_yr)
+    left = [np.log(1 - np.asarray(first.constants["menopause_fall"], np.float64))]
+    left += [np.log(np.asarray(first.constants["surgical_floor"], np.float64))]
+    assert np.std(left[1]) == pytest.approx(
+        p.cells.estrogen_per_bmi * p.cells.bmi_of_sources * virtual.BMI_SPREAD, rel=0.2
+    )
+    assert np.std(left[0]) > np.std(left[1])  # its own spread, and that of body mass
     for name, spread in virtual.SPREAD.items():
+        if name == "menopause_fall":
+            continue
         drawn = np.log(np.asarray(first.constants[name], np.float64) / getattr(p.cells, name))
         assert np.std(drawn) == pytest.approx(spread, rel=0.2), name
     ages = np.asarray(first.menopause_yr) + SHE.age_at_start_yr
