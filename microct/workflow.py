@@ -72,35 +72,78 @@ def prepare(study: Study, base: Path | None = None) -> Volume:
     Returns:
         Bone fraction, uint8.
     """
-    from microct.imaging.resampling import crop, resample
-    from microct.imaging.segmentation import segment
+    return _prepared(_scan_of(study, base), study)
 
+
+def _scan_of(study: Study, base: Path | None) -> Volume:
+    """The scan that a study names, as its file has it."""
     scan = study.scan
     if scan.sample is not None:
         from microct.imaging.specimens import load_sample
 
-        volume = load_sample(scan.sample)
-    elif scan.file is not None:
+        return load_sample(scan.sample)
+    if scan.file is not None:
         from microct.io.reader import read
 
-        path = Path(scan.file)
-        volume = read(path if base is None else base / path, scan.voxel_size_um)
-    else:
-        raise StudyError('the study names no scan: give file = "..." or sample = "..." in [scan], or hand in a volume')
+        return read(Path(scan.file) if base is None else base / scan.file, scan.voxel_size_um)
+    raise StudyError('the study names no scan: give file = "..." or sample = "..." in [scan], or hand in a volume')
+
+
+def _prepared(volume: Volume, study: Study) -> Volume:
+    """The scan, cut, segmented and resampled."""
+    from microct.imaging.segmentation import segment
+
+    scan = study.scan
     if scan.crop is not None:
+        from microct.imaging.resampling import crop
+
         volume = crop(volume, scan.crop)
-    volume = segment(volume, scan.threshold, scan.sigma_voxels, scan.keep_largest)
-    return volume if scan.resample_um is None else resample(volume, scan.resample_um)
+    return _resampled(segment(volume, scan.threshold, scan.sigma_voxels, scan.keep_largest), study)
 
 
-def _cortex_of(study: Study, base: Path | None) -> np.ndarray | None:
-    """The mask of the cortex that a study names."""
+def _resampled(volume: Volume, study: Study) -> Volume:
+    from microct.imaging.resampling import resample
+
+    return volume if study.scan.resample_um is None else resample(volume, study.scan.resample_um)
+
+
+def _cortex_of(study: Study, scan: Volume, bone: Volume, base: Path | None) -> np.ndarray | None:
+    """The mask of the cortex that a study names, on the voxels of ``bone``.
+
+    Args:
+        scan: as its file has it; a mask on its voxels is cut and resampled as the scan is.
+        bone: what became of it; a mask on its voxels is taken as it is.
+
+    Raises:
+        InputError: other voxels than these, or no nonzero voxel.
+    """
+    from microct.imaging.resampling import crop
+    from microct.io.reader import read
+
     name = study.compartments.mask
     if name is None:
         return None
-    from microct.io.reader import read
+    found = read(Path(name) if base is None else base / name, study.scan.voxel_size_um)
 
-    return read(Path(name) if base is None else base / name, study.scan.voxel_size_um).values != 0
+    def lies_on(volume: Volume) -> bool:
+        return found.shape == volume.shape and np.allclose(found.spacing_mm, volume.spacing_mm, rtol=1e-3)
+
+    mask = found.with_values((found.values != 0).astype(np.uint8) * np.uint8(255), "mask")
+    if not mask.values.any():
+        raise InputError(f"compartments.mask = {name}: no nonzero voxel; expected those of the cortex, pores included")
+    if lies_on(scan) and not lies_on(bone):
+        mask = _resampled(mask if study.scan.crop is None else crop(mask, study.scan.crop), study)
+    elif not lies_on(bone):
+        raise InputError(
+            f"compartments.mask = {name}: expected the voxels of the scan ({_voxels(scan)}) or of the bone made from "
+            f"it ({_voxels(bone)}), got {_voxels(found)}"
+        )
+    return mask.values >= 128
+
+
+def _voxels(volume: Volume) -> str:
+    """Number and size of the voxels, in words."""
+    return " x ".join(map(str, volume.shape)) + " of " + " x ".join(f"{1e3 * h:g}" for h in volume.spacing_mm) + " um"
 
 
 def simulate(
@@ -130,10 +173,11 @@ def simulate(
     """
     from microct.simulation.build import build, first_state
 
-    bone = prepare(study, base) if volume is None else volume
+    scan = _scan_of(study, base) if volume is None else volume
+    bone = _prepared(scan, study) if volume is None else volume
     if bone.values.dtype == np.bool_:
         bone = bone.with_values(bone.values.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255")
-    model = build(bone, study, _cortex_of(study, base))
+    model = build(bone, study, _cortex_of(study, scan, bone, base))
     folder = RunFolder.create(out, study.to_toml(), bone)
     with folder.lock():
         state = first_state(model, bone)
