@@ -9,15 +9,18 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from microct.kernels import activation, random
+from microct.kernels import activation, osteon, random
 from microct.kernels import cavity as cav
 from microct.kernels.bmu_table import (
+    BACKWARD,
     COMPARTMENT,
+    ENDOCORTICAL,
     INTRACORTICAL,
     MODELING,
     OSTEONAL,
     UNIT_WALL,
     BMUTable,
+    Cones,
     Demand,
     Fields,
     Local,
@@ -28,7 +31,6 @@ from microct.kernels.bmu_table import (
     write,
 )
 from microct.kernels.fronts import GROWTH_LIMIT, LEAST_CANAL
-from microct.kernels.osteon import tunnel
 
 Array = Any
 
@@ -60,6 +62,7 @@ class World(NamedTuple):
     area: Array
     local: Local | None
     place: Array | None
+    cones: Cones | None = None
 
 
 def bear(
@@ -75,7 +78,7 @@ def bear(
     Each carves from what the earlier ones of the step have left. ``flag`` (static) tells which units: 0 for BMUs of
     surface, `MODELING`, or `OSTEONAL`.
     """
-    demand, step, seed, shares, area, local, place = world
+    demand, step, seed, shares, area, local, place, cones = world
     modeling, osteonal = flag == MODELING, flag == OSTEONAL
     geometry = plan.tunnel if osteonal and plan.tunnel is not None else plan.geometry
     stream, seed = (random.MODELING if modeling else 0), (seed ^ jnp.uint32(random.OSTEONAL) if osteonal else seed)
@@ -95,6 +98,10 @@ def bear(
     prescribed = jnp.broadcast_to(depth, (births,))
     limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
     corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
+    flags = jnp.full(births, flag, jnp.uint8)
+    if osteonal:
+        corner = osteon.corners(position, salt, fields.fraction.shape, plan)
+        flags = flags | jnp.where(osteon.travels_backward(salt), BACKWARD, 0).astype(jnp.uint8)
 
     wall_share = jnp.ones(births, jnp.float32)
     if local is not None and not modeling:
@@ -104,11 +111,13 @@ def bear(
     def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
         fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
         owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
-        if osteonal and place is not None:
-            inside = (jax.lax.dynamic_slice(place, corner, geometry.window) & COMPARTMENT) == INTRACORTICAL
+        if osteonal and place is not None and cones is not None:
+            inside = osteon.in_cortex(jax.lax.dynamic_slice(place, corner, geometry.window) & COMPARTMENT)
             canal = jnp.maximum(demand.radius - demand.osteon_wall, LEAST_CANAL * demand.radius)
             left = 2.0 * math.pi * canal * geometry.window[plan.axis]
-            return tunnel(inside & ~owned, position - corner, mean, left, plan.axis, geometry)
+            into = osteon.inward(fields.fraction, position, place[tuple(position)] & COMPARTMENT, plan.axis)
+            course = osteon.Course(position - corner, osteon.travels_backward(salt), into)
+            return osteon.tunnel(inside & ~owned, course, mean, left, cones, plan)
         highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
         growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
         return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry, modeling)
@@ -117,7 +126,7 @@ def bear(
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
         table, owner, dropped = held
         size = which.shape[0]
-        take = [part[which] for part in (corner, position, own_depth, salt, wall_share, kind, prescribed)]
+        take = [part[which] for part in (corner, position, own_depth, salt, wall_share, kind | flags, prescribed)]
         if size == 1:
             cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take[:4])))
         else:
@@ -135,7 +144,7 @@ def bear(
             live=cavities.final_front != 0,
             salt=take[3],
             wall_share=take[4],
-            kind=take[5] | jnp.uint8(flag),
+            kind=take[5],
             cell=cavities.cell,
             delta=cavities.delta,
             profile=cavities.profile,
@@ -162,10 +171,15 @@ def _asked_for_locally(world: World, plan: Plan, flag: int) -> tuple[Any, int]:
     """(chance at places, its scale) for `activation.sites`; None where all places are the same."""
     demand, local, place = world.demand, world.local, world.place
     if flag == OSTEONAL:
+        assert place is not None
+        assert world.cones is not None
+        fewer = world.cones.endocortical
 
         def canals(at: tuple[Array, ...]) -> Array:
             most = 256 if local is None else local.weight[at].astype(jnp.int32)
-            return jnp.where((place[at] & COMPARTMENT) == INTRACORTICAL, most, 0)  # type: ignore[index]
+            kind = place[at] & COMPARTMENT
+            share = jnp.where(kind == INTRACORTICAL, 256, jnp.where(kind == ENDOCORTICAL, fewer, 0))
+            return (most * share) >> 8
 
         return canals, 256
     if flag == MODELING:

@@ -21,10 +21,11 @@ Array = Any
 UNBORN = 2**30
 #: A place whose `Local.weight` or `Local.wall` is this asks for just what the demand says.
 UNIT_WEIGHT, UNIT_WALL = 64, 128
-#: `BMUTable.kind`: the compartment in which a unit was born, and flags for those that form without resorption and for
-#: osteonal BMUs; intracortical is the compartment of these.
-COMPARTMENT, MODELING, OSTEONAL = 3, 4, 8
-INTRACORTICAL = 2
+#: `BMUTable.kind`: the compartment in which a unit was born, and flags for those that form without resorption, for
+#: osteonal BMUs, and for those of them that travel toward lower coordinates.
+COMPARTMENT, MODELING, OSTEONAL, BACKWARD = 3, 4, 8, 16
+#: The compartments in which osteonal BMUs are born.
+ENDOCORTICAL, INTRACORTICAL = 1, 2
 #: Most rows that are moved at once.
 _MOVED = 32
 
@@ -43,7 +44,7 @@ class BMUTable(NamedTuple):
         live: (rows,) bool, holds voxels.
         salt: (rows,) uint32, for unbiased rounding.
         wall_share: (rows,) float32, wall thickness relative to the demand, as the place asked at birth.
-        kind: (rows,) uint8, compartment (`COMPARTMENT`), `MODELING`, `OSTEONAL`.
+        kind: (rows,) uint8, compartment (`COMPARTMENT`), `MODELING`, `OSTEONAL`, `BACKWARD`.
         cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
         delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
     """
@@ -105,6 +106,24 @@ class Schedule(NamedTuple):
     last: Array
     give_up: Array
     thinnest: Array
+
+
+class Cones(NamedTuple):
+    """How osteonal BMUs go on: each slice of a tunnel by a schedule of its own, as late as the tip needs to reach it.
+
+    Attributes:
+        schedule: of a slice, as long as that of the other BMUs; int32 as there.
+        travel: int32 [1/4096 step], time in which the tip goes on by one voxel.
+        dive, deepest: int32 [1/256 voxel], how far a tunnel from the endocortical surface goes into the cortex for each
+            voxel of its way, and at most.
+        endocortical: int32 [1/256], births on endocortical surface relative to those on as much surface of canals.
+    """
+
+    schedule: Schedule
+    travel: Array
+    dive: Array
+    deepest: Array
+    endocortical: Array
 
 
 class Demand(NamedTuple):

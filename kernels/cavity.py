@@ -219,7 +219,12 @@ def _nearest(key: Array, reach: int, far: int) -> Array:
 def in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
     """The valid places, which come first, sorted by where the front stands when it passes their voxel's centre."""
     middle = jnp.floor(delta[place].astype(jnp.float32) * FRONT / jnp.maximum(profile[place], 1).astype(jnp.float32))
-    key = jnp.where(valid, (jnp.clip(middle, -32768.0, 32760.0).astype(jnp.int32) + 32768) >> 2, 0x3FFF)
+    return sorted_by((jnp.clip(middle, -32768.0, 32760.0).astype(jnp.int32) + 32768) >> 2, place, valid)
+
+
+def sorted_by(key: Array, place: Array, valid: Array) -> Array:
+    """The valid places, which come first, by rising ``key`` (places,), 0 to 0x3FFF; equal ones in their order."""
+    key = jnp.where(valid, key, 0x3FFF)
     number = jnp.arange(place.shape[0], dtype=jnp.uint32)
     order = jnp.sort(key.astype(jnp.uint32) << _NUMBER_BITS | number) & ((1 << _NUMBER_BITS) - 1)
     return place[order]

@@ -19,6 +19,7 @@ from microct.kernels.bmu_table import (
     MODELING,
     OSTEONAL,
     BMUTable,
+    Cones,
     Fields,
     Plan,
     Schedule,
@@ -30,6 +31,7 @@ from microct.kernels.bmu_table import (
     read,
     write,
 )
+from microct.kernels.osteon import distance_from_start
 from microct.kernels.window import Ranked
 
 Array = Any
@@ -51,12 +53,16 @@ class Tiles(NamedTuple):
         low, high: (rows, tiles) int16 [1/4096], fronts between which its voxels change; low > high where unused.
         waiting: (rows, tiles) bool, some voxel may not be what the front asks for.
         planned: (chunks of tiles, TILE) int16, room for what a step decides.
+        near, far: (rows, tiles) int16 [voxel], least and largest distance from the start of a tunnel; None where there
+            are no tunnels.
     """
 
     low: Array
     high: Array
     waiting: Array
     planned: Array
+    near: Array | None = None
+    far: Array | None = None
 
 
 def tiles_of(table: BMUTable, count: Array, plan: Plan) -> Tiles:
@@ -65,17 +71,30 @@ def tiles_of(table: BMUTable, count: Array, plan: Plan) -> Tiles:
     shape = (rows, entries // TILE)
     room = -(-rows * shape[1] // plan.tile_chunk) * plan.tile_chunk
     blank = jnp.full(shape, _NEVER, jnp.int16), jnp.full(shape, -_NEVER, jnp.int16)
-    tiles = Tiles(*blank, jnp.zeros(shape, bool), jnp.zeros((room, TILE), jnp.int16))
+    ways = (jnp.zeros(shape, jnp.int16), jnp.zeros(shape, jnp.int16)) if plan.tunnel is not None else (None, None)
+    tiles = Tiles(*blank, jnp.zeros(shape, bool), jnp.zeros((room, TILE), jnp.int16), *ways)
     size = plan.row_chunk
-    tiles = chunks(count, size, lambda first, t: with_new_rows(t, table, jnp.minimum(first, rows - size), size), tiles)
+
+    def some(first: Array, tiles: Tiles) -> Tiles:
+        return with_new_rows(tiles, table, jnp.minimum(first, rows - size), size, plan)
+
+    tiles = chunks(count, size, some, tiles)
     return tiles._replace(waiting=tiles.low <= tiles.high)
 
 
-def with_new_rows(tiles: Tiles, table: BMUTable, first: Array, rows: int) -> Tiles:
+def with_new_rows(tiles: Tiles, table: BMUTable, first: Array, rows: int, plan: Plan) -> Tiles:
     """The tiles, with those of ``rows`` rows from ``first`` on worked out from the table."""
-    lists = (jax.lax.dynamic_slice_in_dim(column, first, rows) for column in (table.cell, table.delta, table.profile))
-    low, high = _bounds(*lists)
-    return tiles._replace(low=put_rows(tiles.low, low, first), high=put_rows(tiles.high, high, first))
+    columns = (table.cell, table.delta, table.profile, table.kind)
+    cell, delta, profile, kind = (jax.lax.dynamic_slice_in_dim(column, first, rows) for column in columns)
+    low, high = _bounds(cell, delta, profile)
+    tiles = tiles._replace(low=put_rows(tiles.low, low, first), high=put_rows(tiles.high, high, first))
+    if tiles.near is None:
+        return tiles
+    way = distance_from_start(cell, kind[:, None], plan).reshape(rows, -1, TILE)
+    used = (cell >= 0).reshape(way.shape)
+    near, far = jnp.where(used, way, _NEVER).min(axis=2), jnp.where(used, way, -1).max(axis=2)
+    near, far = near.astype(jnp.int16), far.astype(jnp.int16)
+    return tiles._replace(near=put_rows(tiles.near, near, first), far=put_rows(tiles.far, far, first))
 
 
 def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
@@ -91,12 +110,9 @@ def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
     return low.reshape(shape).min(axis=-1).astype(jnp.int16), high.reshape(shape).max(axis=-1).astype(jnp.int16)
 
 
-def set_refill_ends(
-    table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int, osteon_wall: Array | None = None
-) -> BMUTable:
-    """Decide where the refill of the BMUs that begin it now will stop, so that formed / resorbed = wall / erosion
-    depth; ``size`` rows at once. ``wall`` is (compartments,). Osteonal BMUs leave a canal whose radius is to that of
-    their cement line as what ``osteon_wall`` leaves of it; None: there are none.
+def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int) -> BMUTable:
+    """Decide where the refill of the BMUs of surface that begin it now will stop, so that formed / resorbed = wall /
+    erosion depth; ``size`` rows at once. ``wall`` is (compartments,).
     """
     born = step - schedule.refill_start
     first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
@@ -125,15 +141,21 @@ def set_refill_ends(
 
         bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
         stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
-        if osteon_wall is not None:
-            left = 1.0 - osteon_wall * rows.wall_share / jnp.maximum(rows.prescribed, 1e-6)
-            canal = jnp.round(cav.FRONT * jnp.clip(left, LEAST_CANAL, 1.0)).astype(jnp.int32)
-            stop = jnp.where((rows.kind & OSTEONAL) != 0, jnp.minimum(canal, rows.final_front), stop)
-        due = (rows.born == born) & ((rows.kind & MODELING) == 0)
+        due = (rows.born == born) & ((rows.kind & (MODELING | OSTEONAL)) == 0)
         stop = jnp.where(due, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
         return put_rows(stops, stop, start)
 
     return table._replace(stop_front=chunks(end - first, size, some, table.stop_front))
+
+
+def set_canals(table: BMUTable, step: Array, cones: Cones, wall: Array) -> BMUTable:
+    """Decide which canals the osteonal BMUs whose first slice begins its refill now will leave: their radius is to that
+    of the cement line as what ``wall`` leaves of it.
+    """
+    left = 1.0 - wall * table.wall_share / jnp.maximum(table.prescribed, 1e-6)
+    canal = jnp.round(cav.FRONT * jnp.clip(left, LEAST_CANAL, 1.0)).astype(jnp.int32)
+    due = (table.born == step - cones.schedule.refill_start) & ((table.kind & OSTEONAL) != 0)
+    return table._replace(stop_front=jnp.where(due, jnp.minimum(canal, table.final_front), table.stop_front))
 
 
 def _front(table: BMUTable, age: Array, schedule: Schedule) -> tuple[Array, Array]:
@@ -142,6 +164,59 @@ def _front(table: BMUTable, age: Array, schedule: Schedule) -> tuple[Array, Arra
     down, up = schedule.erosion[age], schedule.refill[age]
     end, stop = table.final_front, table.stop_front
     return jnp.where(up == 0, (end * down) >> 12, end + (((stop - end) * up) >> 12)), up > 0
+
+
+class _Clock(NamedTuple):
+    """The fronts of BMUs of surface and of slices of tunnels, at any time.
+
+    Attributes:
+        erosion, refill: (2 x ages,) int32 [1/4096], first those of BMUs of surface.
+        start: (2,) int32 [steps], age at which the refill begins.
+    """
+
+    erosion: Array
+    refill: Array
+    start: Array
+
+    @classmethod
+    def of(cls, schedule: Schedule, cones: Cones) -> _Clock:
+        both = schedule, cones.schedule
+        return cls(
+            jnp.concatenate([one.erosion for one in both]),
+            jnp.concatenate([one.refill for one in both]),
+            jnp.stack([jnp.asarray(one.refill_start) for one in both]),
+        )
+
+    def front(self, time: Array, osteonal: Array, end: Array, stop: Array) -> tuple[Array, Array]:
+        """(where fronts stand, whether they refill) at an age of ``time`` [1/4096 step]; between steps linear."""
+        ages = self.erosion.shape[0] // 2
+        time = jnp.clip(time, 0, (ages - 1) << 12)
+        age, part = time >> 12, time & 4095
+        here = age + jnp.where(osteonal, ages, 0)
+        after = jnp.where(age < ages - 1, here + 1, here)
+
+        def between(values: Array) -> Array:
+            first = values[here]
+            return first + (((values[after] - first) * part) >> 12)
+
+        refills = age >= self.start[osteonal.astype(jnp.int32)]
+        down, up = between(self.erosion), between(self.refill)
+        return jnp.where(refills, end + (((stop - end) * up) >> 12), (end * down) >> 12), refills
+
+
+def _swept(clock_: _Clock, table: BMUTable, tiles: Tiles, age: Array, cones: Cones) -> tuple[Array, Array]:
+    """(shallowest, deepest) front within each tile in the step that ends at ``age``; (rows, tiles)."""
+    assert tiles.near is not None
+    assert tiles.far is not None
+    osteonal = ((table.kind & OSTEONAL) != 0)[:, None]
+    end, stop = table.final_front[:, None], table.stop_front[:, None]
+    first = ((age - 1) << 12)[:, None] - tiles.far.astype(jnp.int32) * cones.travel
+    last = (age << 12)[:, None] - jnp.minimum(tiles.near, tiles.far).astype(jnp.int32) * cones.travel
+    was, _ = clock_.front(first, osteonal, end, stop)
+    front, refills = clock_.front(last, osteonal, end, stop)
+    turned = refills & (first < clock_.start[osteonal.astype(jnp.int32)] << 12)
+    deep = jnp.where(turned, jnp.maximum(end, jnp.maximum(was, front)), jnp.maximum(was, front))
+    return jnp.minimum(was, front), deep
 
 
 def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array) -> Array:
@@ -165,7 +240,13 @@ def _tile(column: Array, tile: Array) -> Array:
 
 
 def advance(
-    fields: Fields, table: BMUTable, tiles: Tiles, step: Array, schedule: Schedule, plan: Plan
+    fields: Fields,
+    table: BMUTable,
+    tiles: Tiles,
+    step: Array,
+    schedule: Schedule,
+    plan: Plan,
+    cones: Cones | None = None,
 ) -> tuple[Fields, BMUTable, Tiles]:
     """Move every live BMU's front to where it stands at the end of this step; BMUs that are done let go."""
     size = plan.tile_chunk
@@ -174,6 +255,9 @@ def advance(
     was, _ = _front(table, age - 1, schedule)
     front, refills = _front(table, age, schedule)
     shallow, deep = jnp.minimum(was, front)[:, None], jnp.maximum(was, front)[:, None]
+    if cones is not None:
+        hands = _Clock.of(schedule, cones)
+        shallow, deep = _swept(hands, table, tiles, age, cones)
     crossed = (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
     work = Ranked.of((table.live[:, None] & (crossed | tiles.waiting))[None])
 
@@ -187,19 +271,26 @@ def advance(
             _tile(column, tile).astype(jnp.int32) for column in (table.delta, table.profile, table.before)
         )
         used = (cell >= 0) & mine[:, None]
-        target = cav.bone_at(front[row][:, None], delta, profile, before, cav.dither_of(cell, table.salt[row][:, None]))
+        here, fills, tries = front[row][:, None], refills[row][:, None], True
+        if cones is not None:
+            kind, end, stop = (column[row][:, None] for column in (table.kind, table.final_front, table.stop_front))
+            time = (age[row][:, None] << 12) - distance_from_start(cell, kind, plan) * cones.travel
+            here, fills = hands.front(time, (kind & OSTEONAL) != 0, end, stop)
+            # An older canal within the cement line is not bone yet, and need not be looked at before the refill.
+            tries = fills | ((kind & OSTEONAL) == 0)
+        target = cav.bone_at(here, delta, profile, before, cav.dither_of(cell, table.salt[row][:, None]))
 
         z, y, x = places(table.corner[row], cell)
         now = read(fields.fraction, z, y, x, used).astype(jnp.int32)
-        beneath = _beneath(fields.fraction, z, y, x, floor, used & refills[row][:, None])
+        beneath = _beneath(fields.fraction, z, y, x, floor, used & fills)
         supported = (beneath >= schedule.thinnest) | (now >= schedule.thinnest)
         refilled = jnp.where(supported, jnp.maximum(now, target), now)
-        new = jnp.where(refills[row][:, None], refilled, jnp.minimum(now, target))
+        new = jnp.where(fills, refilled, jnp.minimum(now, target))
         change = jnp.where(used, new - now, 0)
 
         code = jnp.where(change != 0, new | ((change > 0) << 8), -1)
         planned = put_rows(planned, code.astype(jnp.int16), start)
-        behind = (used & (new != target)).any(axis=1)
+        behind = (used & (new != target) & tries).any(axis=1)
         waiting = waiting.at[jnp.where(mine, tile, waiting.size)].set(behind, mode="drop")
         moved = moved.at[jnp.where((change != 0).any(axis=1), row, rows)].set(True, mode="drop")
         resorbed = resorbed.at[row].add(-jnp.minimum(change, 0).sum(axis=1))
@@ -223,7 +314,14 @@ def advance(
 
     # A BMU is done when its time is over and nothing moves or waits any more, or when it has waited for too long.
     at_rest = ~moved & ~waiting.any(axis=1)
-    stays = table.live & ~((age >= schedule.give_up) | ((age >= schedule.last) & at_rest))
+    last, give_up = schedule.last, schedule.give_up
+    if cones is not None:
+        assert plan.tunnel is not None
+        osteonal = (table.kind & OSTEONAL) != 0
+        journey = ((plan.tunnel.window[plan.axis] - 1) * cones.travel >> 12) + 1
+        last = jnp.where(osteonal, cones.schedule.last + journey, last)
+        give_up = jnp.where(osteonal, cones.schedule.give_up + journey, give_up)
+    stays = table.live & ~((age >= give_up) | ((age >= last) & at_rest))
     left = Ranked.of(((table.live & ~stays)[:, None] & (tiles.low <= tiles.high))[None])
 
     def let_go(start: Array, owner: Array) -> Array:

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.births import Births, World, bear
-from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Demand, Fields, Local, Plan, Schedule
-from microct.kernels.fronts import advance, set_refill_ends, tiles_of, with_new_rows
+from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Cones, Demand, Fields, Local, Plan, Schedule
+from microct.kernels.fronts import advance, set_canals, set_refill_ends, tiles_of, with_new_rows
 
 Array = Any
 
@@ -33,6 +33,7 @@ def block(
     area: Array,
     local: Local | None = None,
     place: Array | None = None,
+    cones: Cones | None = None,
     *,
     plan: Plan,
 ) -> tuple[Fields, BMUTable, Array, Array, Births]:
@@ -47,6 +48,7 @@ def block(
         area: footprint [voxel faces].
         local: what places ask for beyond the demand; None asks for nothing.
         place: (nz, ny, nx) uint8, compartment of each voxel; None where the demand has one alone.
+        cones: how osteonal BMUs go on; needed where the plan has room for them.
         plan: static sizes.
 
     Returns:
@@ -62,21 +64,22 @@ def block(
         fields, table, tiles, count, done, births = carry
         step = first + done
         now = jax.tree.map(lambda asked: asked[done], demand)
-        osteon_wall = now.osteon_wall if plan.osteons else None
-        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk, osteon_wall)
-        fields, table, tiles = advance(fields, table, tiles, step, schedule, plan)
-        world = World(now, step, seed, shares, area, local, place)
+        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk)
+        if cones is not None:
+            table = set_canals(table, step, cones, now.osteon_wall)
+        fields, table, tiles = advance(fields, table, tiles, step, schedule, plan, cones)
+        world = World(now, step, seed, shares, area, local, place, cones)
         fields, table, new = bear(fields, table, count, world, plan)
-        tiles = with_new_rows(tiles, table, count, plan.births)
+        tiles = with_new_rows(tiles, table, count, plan.births, plan)
         count, births = count + new.born, jax.tree.map(jnp.add, births, new)
         if plan.packets:
             fields, table, new = bear(fields, table, count, world, plan, MODELING)
-            tiles = with_new_rows(tiles, table, count, plan.packets)
+            tiles = with_new_rows(tiles, table, count, plan.packets, plan)
             count = count + new.born
             births = births._replace(packets=births.packets + new.born, dropped=births.dropped + new.dropped)
         if plan.osteons:
             fields, table, new = bear(fields, table, count, world, plan, OSTEONAL)
-            tiles = with_new_rows(tiles, table, count, plan.osteons)
+            tiles = with_new_rows(tiles, table, count, plan.osteons, plan)
             count, births = count + new.born, jax.tree.map(jnp.add, births, new)
         return fields, table, tiles, count, done + 1, births
 

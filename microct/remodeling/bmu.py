@@ -74,6 +74,19 @@ def schedule(bmu: BMU, step_days: float, voxel_um: float) -> Schedule:
     return Schedule(erosion, refill, np.int32(start), np.int32(last), np.int32(give_up), np.int32(thinnest))
 
 
+def as_long(one: Schedule, other: Schedule) -> tuple[Schedule, Schedule]:
+    """Both schedules over as many ages: the shorter one stays where it ended."""
+    ages = max(len(one.erosion), len(other.erosion))
+
+    def longer(schedule: Schedule) -> Schedule:
+        more = (0, ages - len(schedule.erosion))
+        return schedule._replace(
+            erosion=np.pad(schedule.erosion, more, mode="edge"), refill=np.pad(schedule.refill, more, mode="edge")
+        )
+
+    return longer(one), longer(other)
+
+
 def depth_shares(cv: float) -> np.ndarray:
     """Equally likely ratios of a BMU's erosion depth to the mean, int32 [1/4096], log-normal with mean 1 and this CV.
 

@@ -89,6 +89,22 @@ class Compartments(Section):
         1200.0, "length of an osteon", unit="um", low=100, high=10000, usual="1000 to 4000",
         source=f"40 um a day through the resorption period: Jaworski, Parfitt {UNVERIFIED}",
     )  # fmt: skip
+    osteon_rate_um_per_day: float = number(
+        40.0, "speed at which the tip of a cutting cone travels along the axis", unit="um/day", low=1, high=1000,
+        usual="20 to 60", source=f"Jaworski, Parfitt {UNVERIFIED}: 40",
+    )  # fmt: skip
+    osteon_resorption_days: float = number(
+        27.0, "time in which a slice of a tunnel is cut, from its middle to the cement line", unit="day", low=1,
+        high=200, usual="20 to 40", source="Agerbaek 1991",
+    )  # fmt: skip
+    osteon_formation_days: float = number(
+        89.0, "time in which a slice of a tunnel closes to its canal", unit="day", low=1, high=400, usual="60 to 120",
+        source="Agerbaek 1991; reversal is remodeling.reversal_days",
+    )  # fmt: skip
+    endocortical_cones: float = number(
+        0.3, "cutting cones that start from endocortical surface, relative to those of as much surface of canals",
+        low=0, high=1, usual="0 to 1", source="ours, not fitted",
+    )  # fmt: skip
     canal_radius_um: float = number(
         25.0, "mean radius of the canals of the scan, by which their surface becomes length", unit="um", low=5,
         high=200, usual="20 to 40", source="ours",

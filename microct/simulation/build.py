@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation
-from microct.kernels.bmu_table import Fields, Plan, Schedule, empty_table
-from microct.kernels.cavity import BONE, FRONT, Geometry
+from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, empty_table
+from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
@@ -32,6 +32,11 @@ _SPARE_FELT = 4.0
 #: Births of one step beyond which steps are too long to mean anything.
 MOST_BIRTHS = 1_000_000
 _SMALLEST = 8
+#: A tunnel from the endocortical surface goes so far into the cortex for each step along it (22 degrees), and at most
+#: so many radii: the cement line then lies beneath the surface. Ours.
+_DIVE, _DEEPEST = 0.4, 1.5
+#: Longest edge of a window [voxel].
+_LONGEST = 1023
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Model:
         place: (nz, ny, nx) uint8 on the device, compartment of each voxel; None where all is trabecular.
         deaths: of osteocytes, over the steps.
         osteon_faces: surface of the canal that one osteonal BMU renews [voxel faces].
+        cones: how osteonal BMUs go on; None where there are none.
     """
 
     calendar: Calendar
@@ -70,6 +76,7 @@ class Model:
     overload_um_per_yr: float = 0.0
     place: Any = None
     osteon_faces: float = 1.0
+    cones: Cones | None = None
     deaths: Deaths = field(default_factory=lambda: Deaths.of(np.zeros(0), 1.0, 1.0))
 
     def osteons_per_face(self, step: int) -> float:
@@ -162,11 +169,6 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         packet_um=study.modeling.packet_um,
         overload_um_per_yr=study.modeling.load_um_per_year if study.load.felt else 0.0,
         place=None if place is None else jnp.asarray(place),
-        osteon_faces=2.0
-        * math.pi
-        * study.compartments.canal_radius_um
-        * study.compartments.osteon_length_um
-        / voxel_um**2,
         deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
     )
     model = _sized(model, volume, study.load.felt or study.osteocytes.felt)
@@ -243,14 +245,40 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
             f"voxels of {model.voxel_um:g} um cannot show osteons of {settings.osteon_radius_um:g} um in radius; "
             "expected 5 to 40 um (usual: 10 to 20); give resample_um in [scan]"
         )
-    edges = [2 * math.ceil(widest + 1.0) + 1] * 3
-    edges[axis] = max(round(settings.osteon_length_um / model.voxel_um), 3)
+    axis_edge = max(round(settings.osteon_length_um / model.voxel_um), 3)
+    if axis_edge > _LONGEST:
+        raise InputError(
+            f"compartments.osteon_length_um = {settings.osteon_length_um:g}: expected at most {_LONGEST} voxels of "
+            f"{model.voxel_um:g} um, so up to {_LONGEST * model.voxel_um:g} (usual: 1000 to 4000)"
+        )
+    deepest = _DEEPEST * settings.osteon_radius_um / model.voxel_um if settings.endocortical_cones else 0.0
+    edges = [2 * math.ceil(widest + 1.0 + deepest) + 1] * 3
+    edges[axis] = axis_edge
     window = tuple(min(edge, n) for edge, n in zip(edges, volume.shape, strict=True))
     entries = min(
         math.ceil(math.pi * (widest + 1.0) ** 2 * window[axis] / 128) * 128, math.prod(window) // 32 * 32 + 32
     )
+    slices = bmus.BMU(
+        settings.osteon_radius_um,
+        settings.osteon_resorption_days,
+        model.bmu.reversal_days,
+        settings.osteon_formation_days,
+        model.bmu.erosion_depth_cv,
+    )
+    schedule, own = bmus.as_long(model.schedule, bmus.schedule(slices, model.calendar.step_days, model.voxel_um))
+    step_um = settings.osteon_rate_um_per_day * model.calendar.step_days
+    cones = Cones(
+        own,
+        np.int32(max(round(FRONT * model.voxel_um / step_um), 1)),
+        np.int32(round(SUB * _DIVE)),
+        np.int32(round(SUB * deepest)),
+        np.int32(round(256 * settings.endocortical_cones)),
+    )
+    faces = 2.0 * math.pi * settings.canal_radius_um / model.voxel_um * window[axis]
+    model = replace(model, osteon_faces=faces, schedule=schedule, cones=cones)
     most = max((model.osteons_per_face(step) for step in range(model.calendar.total_steps)), default=0.0)
-    canals = float(activation.surfaces(volume.values, np.asarray(model.place))[places.INTRACORTICAL])
+    surfaces = activation.surfaces(volume.values, np.asarray(model.place))
+    canals = float(surfaces[places.INTRACORTICAL] + settings.endocortical_cones * surfaces[places.ENDOCORTICAL])
     weighted = study.load.felt or study.osteocytes.felt
     births = most * canals * (_SPARE_FELT if weighted else 2.0 * _SPARE)
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
@@ -263,7 +291,8 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
         tunnel=Geometry(window, min(math.ceil(widest) + 1, 30), entries),  # type: ignore[arg-type]
         axis=axis,
     )
-    more = births * (int(model.schedule.last) + 2 + BLOCK_STEPS / 2) + births_most
+    journey = int(cones.travel) * window[axis] / FRONT
+    more = births * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
     return replace(model, plan=plan, rows=model.rows + math.ceil((more + 32) / 32) * 32)
 
 

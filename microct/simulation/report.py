@@ -139,7 +139,8 @@ def _compartments(state: State, model: Model, previous: State | None) -> dict[st
         found[f"{tag}.BV"] = volume[number] * cube
         found[f"{tag}.BS"] = surface[number] * cube ** (2.0 / 3.0)
         if previous is not None and surface[number] > 0.0:
-            found[f"{tag}.Ac.f"] = born[number] * model.footprint_faces / surface[number]
+            renewed = model.osteon_faces if number == places.INTRACORTICAL and model.cones else model.footprint_faces
+            found[f"{tag}.Ac.f"] = born[number] * renewed / surface[number]
     return found
 
 

@@ -9,7 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation, random
-from microct.kernels.bmu_table import COMPARTMENT, MODELING, BMUTable, Demand, compacted, enlarged
+from microct.kernels.bmu_table import (
+    COMPARTMENT,
+    INTRACORTICAL,
+    MODELING,
+    OSTEONAL,
+    BMUTable,
+    Demand,
+    compacted,
+    enlarged,
+)
 from microct.kernels.turnover import block
 from microct.remodeling import islands
 from microct.simulation.build import BLOCK_STEPS, Model
@@ -45,13 +54,16 @@ def _block(state: State, model: Model, until: int) -> State:
         jnp.float32(model.footprint_faces),
         local,
         model.place,
+        jax.tree.map(jnp.asarray, model.cones),
         plan=model.plan,
     )
     resorbed, formed, modeled = (now - then for now, then in zip(_totals(table), before, strict=True))
     born = slice(state.count, int(count))
     kind = np.asarray(table.kind)[born]
     remodels = (kind & MODELING) == 0
-    where = np.bincount(kind[remodels] & COMPARTMENT, minlength=COMPARTMENT + 1)
+    # A cutting cone renews intracortical bone, wherever it starts.
+    place = np.where(kind & OSTEONAL, INTRACORTICAL, kind & COMPARTMENT)
+    where = np.bincount(place[remodels], minlength=COMPARTMENT + 1)
     ledger = state.ledger._replace(
         resorbed=state.ledger.resorbed + resorbed,
         formed=state.ledger.formed + formed,

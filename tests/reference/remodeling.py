@@ -6,10 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
+from reference import osteon
 
 WORD = 1 << 32
 POSITION, ACCEPTANCE, DEPTH, MODELING_STREAMS = 0, 1, 2, 4
-COMPARTMENT, MODELING = 3, 4
+COMPARTMENT, MODELING, OSTEONAL = 3, 4, 8
+OSTEONAL_SEED = 0x9E3779B9
 AREA_LIMIT = 3 * 64
 FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]
 FRONT, BONE, FULL = 4096, 128, 255
@@ -100,10 +102,12 @@ def birth_sites(
     weight: Callable[[tuple[int, int, int]], tuple[int, int]] | None = None,
     stream: int = 0,
     place: np.ndarray | None = None,
+    moves: bool = True,
 ) -> tuple[list[tuple[tuple[int, int, int], int]], int]:
     """[(position, candidate's index)] of the births of one step, and how many the process asked for.
 
-    A candidate beside a held voxel cannot be used: its birth goes to the next candidate that can. ``weight`` tells
+    A candidate beside a held voxel cannot be used: its birth goes to the next candidate that can, where it ``moves``,
+    and else is none. ``weight`` tells
     the chance of a place as (numerator, denominator). No birth leaves its compartment.
     """
     wanted, usable, free = 0, [], np.zeros(fraction.shape, bool)
@@ -116,9 +120,10 @@ def birth_sites(
         if below(fourth, AREA_LIMIT * most) >= here * chance:
             continue
         own = 0 if place is None else int(place[z, y, x]) & COMPARTMENT
-        wanted += index < count
-        due[own] += index < count
         around = owner[max(z - 1, 0) : z + 2, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
+        counts = index < count and (moves or not around.any())
+        wanted += counts
+        due[own] += counts
         if not around.any():
             usable.append(((z, y, x), index, own))
     found = []
@@ -195,11 +200,13 @@ def refill_end(rows: Rows, row: int, wall: float) -> int:
 
 
 def advance(
-    fields: object, table: object, count: int, step: int, schedule: object, wall: np.ndarray
-) -> tuple[dict, Rows]:
+    fields: object, table: object, count: int, step: int, schedule: object, wall: np.ndarray,
+    cones: object | None = None, osteon_wall: float = 0.0, plan: object | None = None,
+) -> tuple[dict, Rows]:  # fmt: skip
     """Move the fronts of all BMUs by one step, each reading the bone as it was when the step began.
 
-    ``wall`` is that of each compartment. Units that form without resorption begin with the refill.
+    ``wall`` is that of each compartment. Units that form without resorption begin with the refill. Each slice of a
+    tunnel has a time of its own, by ``cones``.
 
     Returns:
         the fields by name, and the rows.
@@ -209,33 +216,44 @@ def advance(
     rows = Rows(table)
     for row in range(count):
         age = step - int(rows.born[row])
+        osteonal = bool(rows.kind[row] & OSTEONAL)
+        clock = cones.schedule if osteonal else schedule  # type: ignore[union-attr]
+        late = 0
         if rows.kind[row] & MODELING:
             age += int(schedule.refill_start) - 1  # type: ignore[attr-defined]
-        elif age == int(schedule.refill_start):  # type: ignore[attr-defined]
+        elif osteonal and age == int(clock.refill_start):  # type: ignore[attr-defined]
+            share, radius, end = rows.wall_share[row], rows.prescribed[row], int(rows.final_front[row])
+            rows.stop_front[row] = osteon.canal(osteon_wall, share, radius, end)
+        elif not osteonal and age == int(schedule.refill_start):  # type: ignore[attr-defined]
             asked = wall[rows.kind[row] & COMPARTMENT if len(wall) > 1 else 0]
             rows.stop_front[row] = refill_end(rows, row, np.float32(asked) * rows.wall_share[row])
         if not rows.live[row]:
             continue
-        progress = min(max(age, 0), len(schedule.erosion) - 1)  # type: ignore[attr-defined]
-        down, up = int(schedule.erosion[progress]), int(schedule.refill[progress])  # type: ignore[attr-defined]
         end, stop = int(rows.final_front[row]), int(rows.stop_front[row])
-        front = end + (stop - end) * up // FRONT if up else end * down // FRONT
+        length = plan.tunnel.window[plan.axis] if osteonal else 0  # type: ignore[union-attr]
         finished, held = True, rows.voxels(row)
-        for _, place, shape, beneath in held:
+        for entry, place, shape, beneath in held:
+            if osteonal:
+                along = int(rows.cell[row, entry]) >> (20, 10, 0)[plan.axis] & 1023  # type: ignore[union-attr]
+                gone = length - 1 - along if rows.kind[row] & osteon.BACKWARD else along
+                late = gone * int(cones.travel)  # type: ignore[union-attr]
+            front, up = osteon.front(4096 * age - late, clock, end, stop)
             now, target = int(old[place]), bone_at(front, *shape)
             value = min(now, target)
             if up:
                 inside = all(0 <= p < n for p, n in zip(beneath, old.shape, strict=True))
                 floor = max(int(old[beneath]) if inside else FULL, now)
                 value = max(now, target) if floor >= int(schedule.thinnest) else now  # type: ignore[attr-defined]
-            finished &= value == now == target
+            # What is no bone within the cement line of a tunnel waits for the refill.
+            finished &= value == now and (now == target or (osteonal and not up))
             new["fraction"][place] = value
             rows.resorbed[row] += max(now - value, 0)
             rows.formed[row] += max(value - now, 0)
             if value > now:
                 new["formed_on"][place] = step
-        over = age >= int(schedule.give_up) or (age >= int(schedule.last) and finished)  # type: ignore[attr-defined]
-        if over:
+        journey = ((length - 1) * int(cones.travel) // 4096 + 1) if osteonal else 0  # type: ignore[union-attr]
+        over = age >= int(clock.give_up) + journey  # type: ignore[attr-defined]
+        if over or (age >= int(clock.last) + journey and finished):  # type: ignore[attr-defined]
             rows.live[row] = False
             for _, place, _, _ in held:
                 new["owner"][place] = 0
@@ -278,6 +296,10 @@ def bear(
     stream, flag = (MODELING_STREAMS, MODELING) if modeling else (0, 0)
     sizes = (plan.packet_candidates, plan.packets) if modeling else (plan.candidates, plan.births)  # type: ignore[attr-defined]
     count = int(asked.packets if modeling else asked.candidates)  # type: ignore[attr-defined]
+    if not modeling and plan.osteons:  # type: ignore[attr-defined]
+        # Where cutting cones renew the canals, no other BMU does.
+        share = np.where(np.arange(len(asked.share)) == osteon.INTRACORTICAL, 0, asked.share)  # type: ignore[attr-defined]
+        asked = asked._replace(share=share)  # type: ignore[attr-defined]
     weight = weight_of(asked, local, place, modeling)
     sites, wanted = birth_sites(fields["fraction"], fields["owner"], seed, step, count, *sizes, weight, stream, place)
     owner, born = fields["owner"].copy(), []
@@ -299,6 +321,52 @@ def bear(
             {
                 "corner": corner, "mean_depth": mean, "prescribed": np.float32(depth), "salt": salt,
                 "wall_share": wall, "kind": kind | flag, "cavity": cavity,
+            }
+        )  # fmt: skip
+    return {**fields, "owner": owner}, born, wanted
+
+
+def bear_tunnels(
+    fields: dict, step: int, seed: int, asked: object, shares: np.ndarray, plan: object, cones: object,
+    place: np.ndarray, local: object | None = None,
+) -> tuple[dict, list[dict], int]:  # fmt: skip
+    """The osteonal BMUs born in one step: none beside held voxels, on canals and on a share of endocortical surface.
+
+    Returns:
+        as `bear`; instead of a cavity the voxels of the tunnel.
+    """
+    window, axis, shape = plan.tunnel.window, plan.axis, fields["fraction"].shape  # type: ignore[attr-defined]
+    called = None if local is None else np.asarray(local.weight)  # type: ignore[attr-defined]
+
+    def chance(at: tuple[int, int, int]) -> tuple[int, int]:
+        most = 256 if called is None else int(called[at])
+        share = {osteon.INTRACORTICAL: 256, osteon.ENDOCORTICAL: int(cones.endocortical)}  # type: ignore[attr-defined]
+        return most * share.get(int(place[at]) & COMPARTMENT, 0) // 256, 256
+
+    own_seed = seed ^ OSTEONAL_SEED
+    sizes = int(asked.osteons), plan.osteon_candidates, plan.osteons  # type: ignore[attr-defined]
+    sites, wanted = birth_sites(
+        fields["fraction"], fields["owner"], own_seed, step, *sizes, chance, 0, place, moves=False
+    )
+    owner, born = fields["owner"].copy(), []
+    for position, index in sites:
+        high, salt = words(own_seed, step, DEPTH, index)
+        corner = osteon.corner(position, salt, shape, window, axis)
+        block = tuple(slice(c, c + w) for c, w in zip(corner, window, strict=True))
+        kind = int(place[position]) & COMPARTMENT
+        radius = np.float32(asked.radius)  # type: ignore[attr-defined]
+        mean = radius * (np.float32(shares[below(high, len(shares))]) / np.float32(FRONT))
+        cortex = np.isin(place[block] & COMPARTMENT, (osteon.ENDOCORTICAL, osteon.INTRACORTICAL))
+        start = [p - c for p, c in zip(position, corner, strict=True)]
+        into = osteon.into_bone(gradient(fields["fraction"], position), kind, axis)
+        voxels = osteon.tunnel(cortex & (owner[block] == 0), start, bool(salt & 1), into, mean, cones, axis)
+        for voxel in voxels:
+            owner[tuple(c + p for c, p in zip(corner, voxel.place, strict=True))] = 1
+        share = 1.0 if local is None else int(np.asarray(local.wall)[position]) / 128  # type: ignore[attr-defined]
+        born.append(
+            {
+                "corner": corner, "mean_depth": mean, "prescribed": radius, "salt": salt, "wall_share": share,
+                "kind": kind | OSTEONAL | (osteon.BACKWARD if salt & 1 else 0), "voxels": voxels,
             }
         )  # fmt: skip
     return {**fields, "owner": owner}, born, wanted
