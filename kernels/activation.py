@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels import random, window
+from microct.kernels import random, surface_on_host, window
 from microct.kernels.bmu_table import COMPARTMENT, UNIT_WEIGHT
 
 Array = Any
@@ -79,16 +79,23 @@ def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) ->
     return found.reshape(-1, *found.shape[2:])[:nz]
 
 
+def _planes_of(fraction: Array, place: Array | None = None) -> np.ndarray:
+    """Surface of each plane, where the work is least: on the host where that is the device. The same numbers."""
+    if jax.default_backend() == "cpu":
+        labels = None if place is None else np.asarray(place)
+        return surface_on_host.area_of_planes(np.asarray(fraction), AREA_LIMIT, labels)
+    labels = None if place is None else jnp.asarray(place)
+    return np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES, labels)).astype(np.int64)
+
+
 def surface(fraction: Array) -> float:
     """Bone surface of the whole volume as the births see it [voxel faces]; faces cut by the border are no surface."""
-    planes = np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES))
-    return float(planes.astype(np.int64).sum()) / window.AREA
+    return float(_planes_of(fraction).sum()) / window.AREA
 
 
 def surfaces(fraction: Array, place: Array) -> np.ndarray:
     """`surface` of each of the four compartments that ``place`` tells, (4,) [voxel faces]."""
-    planes = np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES, jnp.asarray(place)))
-    return planes.astype(np.int64).sum(axis=0) / window.AREA
+    return _planes_of(fraction, place).sum(axis=0) / window.AREA
 
 
 def candidates_for(births_per_face: float, voxels: int, weighted: bool = False) -> float:

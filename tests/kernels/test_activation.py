@@ -8,7 +8,7 @@ from reference import remodeling as definition
 from scipy import stats
 
 from microct.imaging import phantoms
-from microct.kernels import activation, random
+from microct.kernels import activation, random, surface_on_host
 
 CANDIDATES, BIRTHS = 512, 64
 SEED = 20
@@ -180,3 +180,18 @@ def test_sites_of_jit_and_of_eager_code_are_the_same(ball):
     compiled = sites(*arguments, CANDIDATES, BIRTHS)
     for a, b in zip(eager, compiled, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_the_surface_on_the_host_is_that_on_a_device(ball):
+    """Plane by plane, bit for bit, also by compartment; noise, a ball, and slabs thinner than what is done at once."""
+    rng = np.random.default_rng(9)
+    noise = rng.integers(0, 256, (21, 33, 18)).astype(np.uint8)
+    for field, together in ((noise, 1 << 18), (noise, 1500), (ball, 4096), (noise[:1], 1)):
+        place = rng.integers(0, 4, field.shape).astype(np.uint8)
+        for labels in (None, place):
+            there = activation._area_of_planes(jnp.asarray(field), 8, None if labels is None else jnp.asarray(labels))
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(surface_on_host, "_TOGETHER", together)
+                here = surface_on_host.area_of_planes(field, activation.AREA_LIMIT, labels)
+            np.testing.assert_array_equal(here, there)
+            assert here.sum() > 0 or field.shape[0] == 1
