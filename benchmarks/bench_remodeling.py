@@ -2,13 +2,16 @@
 
     python benchmarks/bench_remodeling.py [--edges 64 128 256] [--years 10] [--ten-years-edge 256] [--quick]
 
-Three answers, each row written as soon as it is known:
+Four answers, each row written as soon as it is known:
 
 - at fixed birth density (a healthy or postmenopausal bone of any size) and at fixed births (the same work in a larger
   volume), for each edge: million voxel updates a second, BMUs a second, seconds for each simulated year. Every block of
   18 steps is one repeat; compilation is apart. A voxel update is one voxel of the volume for one step, touched or not.
 - memory: bytes a voxel of the arrays, peak of the device where it tells, peak of the process.
 - the main job: years of menopause, measuring apart, with the stock that is taken every year.
+- the fields (`--only fields`): the same years of a piece of shaft with nothing, each, and all of compartments, cutting
+  cones, modeling (a year of romosozumab), osteocytes, damage and mineral; micro-FE off, so that damage follows a made
+  field of energy. Looks at osteocytes and damage are part of the steps, stock and mineral of the stock.
 
 Edges beyond 256 are that specimen laid side by side: only their size matters. A checkpoint is timed where h5py is
 there.
@@ -24,6 +27,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from bones import VOXEL_UM, built, specimen
 from machine import Record
 from measure import Budget, device_memory, energy, finished, median, options, peak_process, table
@@ -184,6 +188,98 @@ def ten_years(edge: int, years: float, budget_s: float, with_stock: bool = True)
     }
 
 
+def shaft(edge: int) -> Any:
+    """A specimen whose planes beyond two thirds along y are a cortex with canals of 80 um, each 320 um."""
+    from microct.volume import Volume
+
+    values = specimen(edge).values.copy()
+    cortex = values[:, 2 * edge // 3 : edge - 4]
+    cortex[:] = 255
+    at = np.arange(edge) % 16 < 4
+    cortex[:, at[: cortex.shape[1]][:, None] & at[None, :]] = 0
+    values[:, edge - 4 :] = 0
+    return Volume.from_array(values, VOXEL_UM)
+
+
+#: What each row of `with_fields` turns on, as sections of a study, and whether mineral is read.
+FIELDS: dict[str, tuple[dict[str, Any], bool]] = {
+    "none": ({}, False),
+    "compartments": ({"compartments": {"find": "scan"}}, False),
+    "cutting cones": ({"compartments": {"find": "scan", "cutting_cones": True}}, False),
+    "modeling": ({"drug": [{"name": "romosozumab", "start_years": 2.0, "stop_years": 3.0}]}, False),
+    "osteocytes": ({"osteocytes": {"on": True}}, False),
+    "damage": ({"osteocytes": {"on": True, "damage": True}, "load": {"axis": "z"}}, False),
+    "mineral": ({}, True),
+}
+
+
+def everything() -> tuple[dict[str, Any], bool]:
+    """All of them."""
+    sections: dict[str, Any] = {}
+    for more, _ in FIELDS.values():
+        sections |= more
+    return sections, True
+
+
+def with_fields(bone: Any, years: float, sections: dict[str, Any], mineral: bool, budget_s: float) -> dict[str, Any]:
+    """Years of menopause with these fields on; micro-FE is replaced by an energy that is known at once."""
+    from microct.simulation import report, step
+    from microct.simulation.build import build, first_state
+    from microct.simulation.config import Study
+    from microct.simulation.niche import Niche
+
+    loaded = "load" in sections
+    asked = {name: value for name, value in sections.items() if name != "load"}
+    if loaded:
+        asked["osteocytes"] = {**asked["osteocytes"], "damage": False}
+    times = {"years": years, "burn_in_years": 0.0}
+    study = Study().with_values(time=times, patient={"menopause_after_start_years": 0.0}, **asked)
+    model = build(bone, study)
+    looked = study.with_values(osteocytes={"damage": True}, load={"axis": "z"}) if loaded else study
+    niche = Niche(looked.osteocytes, model)
+    energy = np.full(bone.values.shape, 0.01, np.float32) if loaded else None
+
+    def first() -> Any:
+        state = first_state(model, bone)
+        return niche.renewed(state, energy) if study.osteocytes.felt else state
+
+    began = time.perf_counter()
+    finished(step.advance(first(), model, 1).fields)
+    compiled = time.perf_counter() - began
+    state, spent = first(), {"steps": 0.0, "looks": 0.0, "stock": 0.0}
+    processor = time.process_time()
+
+    def timed(what: str, work: Any) -> Any:
+        start = time.perf_counter()
+        result = work()
+        finished(result.fields if hasattr(result, "fields") else result)
+        spent[what] += time.perf_counter() - start
+        return result
+
+    while state.step < model.calendar.total_steps:
+        until = model.calendar.next_stop(state.step, 2 * step.BLOCK_STEPS)
+        state = timed("steps", lambda s=state, u=until: step.advance(s, model, u))
+        if state.step in model.calendar.load_steps:
+            state = timed("looks", lambda s=state: niche.renewed(s, energy))
+        if state.step in model.calendar.report_steps:
+            state = timed("stock", lambda s=state: step.take_stock(s))
+            if mineral:
+                timed("stock", lambda s=state: report._mineral(s, model))
+        if sum(spent.values()) > budget_s:
+            break
+    born = state.ledger.births + state.ledger.packets
+    return {
+        "edge": bone.values.shape[0],
+        "years": years_of(state.step, model.calendar.step_days),
+        "first_step_s": round(compiled, 2),
+        **{f"{name}_s": round(value, 2) for name, value in spent.items()},
+        "wall_s": [sum(spent.values())],
+        "processor_s": [time.process_time() - processor],
+        "births": born,
+        "bone_left": state.ledger.mass / state.ledger.initial,
+    }
+
+
 def fits(edge: int, key: str) -> str:
     """Why a volume does not fit into this machine; empty where it does."""
     voxels, limit, on_device = float(edge) ** 3, device_memory().get("limit"), _DEVICE_BYTES[key]
@@ -200,7 +296,7 @@ def main() -> None:
     parser.add_argument("--edges", type=int, nargs="*", help="64 to 256 on a CPU, 64 to 1024 on a GPU if left out")
     parser.add_argument("--years", type=float, default=10.0)
     parser.add_argument("--ten-years-edge", type=int, default=256, help="0 leaves the main job out")
-    parser.add_argument("--only", choices=("density", "births", "years"), help="one of the three answers")
+    parser.add_argument("--only", choices=("density", "births", "years", "fields"), help="one of the answers")
     parser.add_argument("--without-stock", action="store_true", help="leave the yearly stock out of the main job")
     asked = parser.parse_args()
     on_cpu = jax.default_backend() == "cpu"
@@ -232,6 +328,15 @@ def main() -> None:
     what = f"{years:g} years of menopause, {main_edge}^3"
     if main_edge and asked.only in (None, "years") and budget.allows(what, 20.0):
         _attempt(record, what, lambda: ten_years(main_edge, years, budget.left, not asked.without_stock))
+    if main_edge and asked.only in (None, "fields"):
+        bone, times = shaft(main_edge), years
+        for name, (sections, mineral) in {**FIELDS, "all": everything()}.items():
+            what = f"{years:g} years, {name}, {main_edge}^3"
+            if asked.quick and name not in ("none", "all"):
+                continue
+            if budget.allows(what, 20.0):
+                _attempt(record, what, lambda s=sections, m=mineral: with_fields(bone, times, s, m, budget.left))
+                jax.clear_caches()
     record.content["left_out"] = budget.left_out
     print(shown(record.answer))
     print(record.write())
@@ -258,6 +363,9 @@ def shown(answer: dict[str, Any]) -> str:
                  "process GiB": row["peak_process_bytes"] / 2**30,
                  "checkpoint s": row["checkpoint"].get("save_s", [None])[0]}
             )  # fmt: skip
+        elif "looks_s" in row:
+            jobs.append({"job": name, "years done": row["years"], "steps s": row["steps_s"], "stock s": row["stock_s"],
+                         "looks s": row["looks_s"], "births": row["births"]})  # fmt: skip
         elif "steps_wall_s" in row:
             jobs.append({"job": name, "years done": row["years"], "steps s": row["steps_wall_s"],
                          "stock s": row["stock_s"], "births": row["births"], "ms/birth": row["processor_ms_per_birth"],
