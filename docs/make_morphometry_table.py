@@ -17,6 +17,7 @@ import numpy as np
 import microct
 import microct.quantities
 from microct import Volume
+from microct.imaging.resampling import resample
 from microct.table import Row, Table
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -37,12 +38,13 @@ def _human_grey() -> Table:
     return microct.measure(microct.segment(grey, threshold=64, sigma=1.0))
 
 
-def _labels(file: str, key: str, unit_mm: float, spacing_key: str, thickness: bool = True) -> Table:
+def _labels(file: str, key: str, unit_mm: float, spacing_key: str, cubes_um: float = 0.0) -> Table:
     with np.load(DATA / file) as stored:
         spacing = stored[spacing_key] * unit_mm
         bone = stored[key] > 0
     spacing = spacing if spacing_key.startswith("spacing_zyx") else spacing[::-1]
-    return microct.measure(Volume(bone, tuple(spacing)), thickness=thickness)
+    volume = Volume(bone, tuple(spacing))
+    return microct.measure(resample(volume, cubes_um), threshold="half") if cubes_um else microct.measure(volume)
 
 
 def _joint() -> Table:
@@ -61,8 +63,7 @@ def _joint() -> Table:
     return inside.extended([*cortex, *measure_density(grey, calibration, bone=bone, compartments=compartments)])
 
 
-#: (file, what is done, how): fields of view that are mostly air are measured without thickness, whose marrow would
-#: be that air.
+#: (file, what is done, how).
 SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
     *((f"bonebox_isodata_{name}.nrrd", "50 um, `[1:-1]`", _bonebox(name))
       for name in ("67960_roi_140", "67599_roi_87", "07131_roi_70", "04216_roi_4", "04216_roi_8")),
@@ -71,13 +72,14 @@ SCANS: tuple[tuple[str, str, Callable[[], Table]], ...] = (
     ("lhdl_3155_D_4_bc.tif", "19.5 um, sigma 1, >= 64, largest piece", _human_grey),
     ("trab1240/trab1240_labels.npz", "60.7 um, labels > 0",
      lambda: _labels("trab1240/trab1240_labels.npz", "labels", 1.0, "spacing_xyz")),
-    ("ormir_TRAB_SEG_IPL.nii.gz", "60.7 um, no thickness",
-     lambda: microct.measure(microct.read(DATA / "ormir_TRAB_SEG_IPL.nii.gz"), thickness=False)),
-    ("ormir_AUTOCONTOUR_IPL.nii.gz", "60.7 um, no thickness",
-     lambda: microct.measure(microct.read(DATA / "ormir_AUTOCONTOUR_IPL.nii.gz"), thickness=False)),
+    *((f"ormir_{name}_IPL.nii.gz", "60.7 um, with the air around it",
+       lambda name=name: microct.measure(microct.read(DATA / f"ormir_{name}_IPL.nii.gz")))
+      for name in ("TRAB_SEG", "AUTOCONTOUR")),
     ("ormir_GRAY_JOINT.nii.gz", "larger bone, trabecular compartment, >= 1170 HU", _joint),
-    ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0, no thickness",
-     lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", thickness=False)),
+    ("osteon_FM40-1-R1.npz", "0.38 x 0.38 x 0.4 um, labels > 0",
+     lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um")),
+    ("osteon_FM40-1-R1.npz", "resampled to 0.8 um, labels > 0",
+     lambda: _labels("osteon_FM40-1-R1.npz", "labels_zyx", 1e-3, "spacing_zyx_um", cubes_um=0.8)),
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def balls(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> Bal
 
     Args:
         squared: (nz, ny, nx) int32, squared radius of the ball at each voxel, 0 outside the phase.
-        centers: flat indices, ascending, of balls that together cover what all balls cover (`thickness.ball_centers`).
+        centers: flat indices, ascending, of balls that together cover what all balls cover (`pruning.ball_centers`).
         closed: balls hold the voxels at exactly their radius too.
     """
     larger, direction = _larger_neighbors(squared, centers)
@@ -69,17 +69,23 @@ def balls(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> Bal
     return Balls(squared.shape, closed, centers, keys, larger, direction)
 
 
-def paint(given: Balls) -> np.ndarray:
+def paint(given: Balls, beneath: np.ndarray | None = None) -> np.ndarray:
     """Largest squared radius over the balls that hold each voxel.
+
+    Args:
+        given: the balls.
+        beneath: (nz, ny, nx) int32, what larger balls have painted already; it is written to.
 
     Returns:
         (nz, ny, nx) int32, 0 where no ball reaches.
     """
+    if beneath is not None and not len(given.keys):
+        return beneath
     sheet, table = _painted(given)
     del given  # where the caller has let it go, too, its room is used again
-    result = np.empty(sheet.shape, np.int32)
+    result = np.zeros(sheet.shape, np.int32) if beneath is None else beneath
     for plane, painted in zip(result, sheet, strict=True):  # indices are eight bytes each while they are used
-        plane[...] = table[painted]
+        np.maximum(plane, table[painted], out=plane)
     return result
 
 

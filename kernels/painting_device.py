@@ -37,7 +37,7 @@ def paint(squared: jax.Array, enough: jax.Array, largest: int, closed: bool = Fa
     Args:
         squared: (nz, ny, nx) int32, squared radius of the ball at each voxel, 0 outside the phase. Below 2^31 voxels.
         enough: (3, largest + 1 or more) int32: the radius at which a neighbor across a face, an edge, a corner
-            holds the whole ball (`thickness.ball_centers`).
+            holds the whole ball (`pruning.ball_centers`).
         largest: maximum of ``squared``.
         closed: balls hold the voxels at exactly their radius too.
 

@@ -3,28 +3,27 @@
 Balls are open, centered on voxels, and as large as the nearest voxel of the other phase allows. Everything is
 compared as squared integer distances, so the answer has the same bits on every machine. Two steps:
 
-1. Prune: a ball whose voxels all belong to a neighbor's ball is not needed. Which neighbor radius is enough, for
-   each radius and each step to the neighbor, is tabulated exactly (after Remy, Thiel 2002).
-2. Paint what is left of the balls (`painting.paint`).
+1. Prune: a ball whose voxels all belong to another ball is not needed (`pruning`).
+2. Paint what is left of the balls (`painting.paint`); of those too large for that, ask each voxel which holds it
+   (`covering.cover`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import permutations, product
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import painting_device
+from microct.kernels.covering import cover
 from microct.kernels.distance import UNREACHED, placed, squared_distance
 from microct.kernels.painting import Balls, balls, paint
+from microct.kernels.pruning import STEPS, ball_centers, enough_radius, needed_far_off
 
-# Neighbors whose balls are looked at, up to signs and order: the nearest 26. Farther ones cost more than the few
-# balls that they spare (measured: 2 % of the balls of marrow, none of bone); the answer is the same with any set.
-_STEPS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
+# Squared radius [voxel2] from which balls are not painted: there a crescent costs more than asking its voxels.
+_TOO_LARGE = 24**2
 
 # Voxels that are worked on at once, so that they stay in the processor's cache.
 _SLAB = 1 << 17
@@ -60,18 +59,64 @@ def local_squared_radius(
     if inside.all() or not inside.any():
         return np.full(inside.shape, UNREACHED if inside.all() else 0, np.int32)
     found = [_described(inside, squared, closed, within)]
+    wanted = _wanted(inside, closed, within) if len(found[0].centers) else inside
     del mask, inside, squared, within  # what nobody else holds makes room
-    return paint(found.pop())
+    return _filled(found, wanted)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Balls, without the distances that they were found in: four bytes a voxel less while they are painted.
+
+    Attributes:
+        painted: those to paint.
+        centers, powers: (n,) of the balls too large for that, flat indices and, as in `painting.Balls`, powers.
+    """
+
+    painted: Balls
+    centers: np.ndarray
+    powers: np.ndarray
 
 
 def _described(
     mask: np.ndarray, squared: np.ndarray | jax.Array | None, closed: bool, within: np.ndarray | jax.Array | None
-) -> Balls:
-    """The balls, without the distances that they were found in: four bytes a voxel less while they are painted."""
+) -> _Found:
     squared = np.asarray(squared_distance(mask) if squared is None else squared)
     if within is not None:
         squared = squared * (squared_distance(~placed(np.asarray(within))) < squared + np.int32(closed))
-    return balls(squared, ball_centers(squared, closed), closed)
+    return _sorted_out(squared, ball_centers(squared, closed, _TOO_LARGE), closed)
+
+
+def _sorted_out(squared: np.ndarray, centers: np.ndarray, closed: bool = False) -> _Found:
+    """Which of the balls are painted, and the others."""
+    large = np.zeros(len(centers), bool)
+    for first in range(0, len(centers), _SLAB):
+        large[first : first + _SLAB] = squared.ravel()[centers[first : first + _SLAB]] >= _TOO_LARGE
+    painted = balls(squared, centers[~large] if large.any() else centers, closed)
+    centers = centers[large]
+    return _Found(painted, centers, squared.ravel()[centers] + np.int32(closed))
+
+
+def _wanted(mask: np.ndarray, closed: bool, within: np.ndarray | jax.Array | None) -> np.ndarray:
+    """Where a ball can give an answer: in the phase, and of closed balls in the background that they touch."""
+    wanted = mask
+    if closed:
+        wanted = mask.copy()
+        for axis in range(3):
+            near, there = np.moveaxis(wanted, axis, 0), np.moveaxis(mask, axis, 0)
+            near[1:] |= there[:-1]
+            near[:-1] |= there[1:]
+    return wanted if within is None else wanted & np.asarray(within)
+
+
+def _filled(found: list[_Found], wanted: np.ndarray) -> np.ndarray:
+    """The answer of all balls; takes what is found out of the list, so that it can go."""
+    painted, centers, powers = [found[0].painted], found[0].centers, found.pop().powers
+    covered = None
+    if len(centers):
+        covered = cover(painted[0].shape, centers, powers, wanted, painted[0].closed)
+    del centers, powers, wanted
+    return paint(painted.pop(), covered)
 
 
 def _on_device(
@@ -85,40 +130,13 @@ def _on_device(
         return squared
     if largest >= painting_device.FARTHEST**2 or squared.size >= 1 << 31:
         on_host = np.asarray(squared)
-        return jnp.asarray(paint(balls(on_host, ball_centers(on_host, closed), closed)))
-    return painting_device.paint(squared, _enough_tables(largest, closed), largest, closed)
+        found = [_sorted_out(on_host, ball_centers(on_host, closed, _TOO_LARGE), closed)]
+        return jnp.asarray(_filled(found, _wanted(np.asarray(mask) != 0, closed, within)))
+    return painting_device.paint(squared, _tables(largest, closed), largest, closed)
 
 
-def _enough_tables(largest: int, closed: bool) -> jax.Array:
-    return jnp.asarray(np.stack([_enough(step, largest, closed) for step in _STEPS]))
-
-
-def ball_centers(squared: np.ndarray, closed: bool = False) -> np.ndarray:
-    """Flat indices, ascending, of the voxels whose balls are in no neighbor's ball: the medial axis in voxels.
-
-    Args:
-        squared: (nz, ny, nx) int32, `distance.squared_distance`, with background somewhere.
-        closed: as in `local_squared_radius`.
-    """
-    largest = int(squared.max())
-    enough = [_enough(step, largest, closed) for step in _STEPS]
-    depth, ny, nx = squared.shape
-    planes = max(1, _SLAB // (ny * nx))
-    found = []
-    index = np.int32 if squared.size < 1 << 31 else np.int64
-    for first in range(0, depth, planes):
-        last = min(first + planes, depth)
-        before, after = max(first - 1, 0), min(last + 1, depth)
-        rim = ((before - first + 1, last + 1 - after), (1, 1), (1, 1))
-        padded = np.pad(squared[before:after], rim)
-        own = squared[first:last]
-        kept = own > 0
-        for step, table in zip(_STEPS, enough, strict=True):
-            needed = table[own]
-            for dz, dy, dx in _symmetric(step):
-                kept &= padded[1 + dz : 1 + dz + last - first, 1 + dy : 1 + dy + ny, 1 + dx : 1 + dx + nx] < needed
-        found.append((np.flatnonzero(kept) + first * ny * nx).astype(index))
-    return np.concatenate(found)
+def _tables(largest: int, closed: bool) -> jax.Array:
+    return jnp.asarray(np.stack([enough_radius(step, largest, closed) for step in STEPS]))
 
 
 def mid_axes(squared: np.ndarray | jax.Array, local: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
@@ -139,7 +157,7 @@ def mid_axes(squared: np.ndarray | jax.Array, local: np.ndarray | jax.Array) -> 
         largest = int(squared.max())
         if largest in (0, UNREACHED):
             return jnp.zeros(squared.shape, bool)
-        return painting_device.mid_axes(squared, jnp.asarray(local), _enough_tables(largest, closed=False))
+        return painting_device.mid_axes(squared, jnp.asarray(local), _tables(largest, closed=False))
     if not squared.any() or squared.flat[0] == UNREACHED:
         return np.zeros(squared.shape, bool)
     centers = ball_centers(squared)
@@ -157,9 +175,8 @@ def local_radius_and_axes(
         return local, mid_axes(squared, local)
     if mask.all() or not mask.any():
         return local_squared_radius(mask), np.zeros(mask.shape, bool)
-    middles, found = _described_with_middles(mask)
-    centers = found.centers
-    local = paint(found)
+    middles, centers, found = _described_with_middles(mask)
+    local = _filled(found, mask)
     return local, _axes(middles, centers, local)
 
 
@@ -172,10 +189,10 @@ class _Middles:
     paired: np.ndarray
 
 
-def _described_with_middles(mask: np.ndarray) -> tuple[_Middles, Balls]:
+def _described_with_middles(mask: np.ndarray) -> tuple[_Middles, np.ndarray, list[_Found]]:
     squared = np.asarray(squared_distance(mask))
     centers = ball_centers(squared)
-    return _middles(squared, centers), balls(squared, centers)
+    return _middles(squared, centers), centers, [_sorted_out(squared, needed_far_off(squared, centers, _TOO_LARGE))]
 
 
 def _middles(squared: np.ndarray, centers: np.ndarray) -> _Middles:
@@ -273,34 +290,3 @@ def _around(values: np.ndarray) -> np.ndarray:
         summed[:-1] += line[1:]
         total = np.moveaxis(summed, 0, axis)
     return total
-
-
-def _enough(step: tuple[int, int, int], largest: int, closed: bool) -> np.ndarray:
-    """For each squared radius: the least one with which the ball ``step`` away holds every voxel of the ball."""
-    return _enough_table(step, -(-largest // 256) * 256, closed)  # few sizes, so that tables are used again
-
-
-@lru_cache(maxsize=64)
-def _enough_table(step: tuple[int, int, int], largest: int, closed: bool) -> np.ndarray:
-    # Of the voxels that differ by signs and order, the one farthest from the neighbor has its coordinates in the
-    # order of the step's and points away from it: i >= j >= k >= 0 is all there is to look at.
-    reach = int(np.sqrt(largest)) + 1
-    i, j, k = np.ogrid[: reach + 1, : reach + 1, : reach + 1]
-    a, b, c = step
-    squares = i * i + j * j + k * k
-    reached = squares + 2 * (a * i + b * j + c * k) + a * a + b * b + c * c
-    chosen = (i >= j) & (j >= k) & (squares <= largest)
-    farthest = np.zeros(largest + 1, np.int32)
-    np.maximum.at(farthest, squares[chosen], reached[chosen])
-    farthest = np.maximum.accumulate(farthest)
-    if closed:
-        return farthest
-    # An open ball holds what is nearer than its radius.
-    return np.concatenate([[1], farthest[:-1] + 1]).astype(np.int32)
-
-
-@lru_cache(maxsize=64)
-def _symmetric(step: tuple[int, int, int]) -> np.ndarray:
-    """(n, 3): all steps that differ from this one by signs and order."""
-    signs = np.array(list(product((-1, 1), repeat=3)))
-    return np.unique(np.concatenate([signs * order for order in permutations(step)]), axis=0)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from reference.morphometry import squared_distance_by_definition, squared_radius_by_definition
 
-from microct.kernels import painting_device, thickness
+from microct.kernels import painting_device, pruning, thickness
 from microct.kernels.distance import UNREACHED, squared_distance
 
 #: NumPy arrays are painted by the host (where JAX has no accelerator), JAX arrays on their device: the same integers.
@@ -97,7 +97,7 @@ def test_every_ball_needed_is_a_center():
     mask = np.random.default_rng(2).random((14, 15, 16)) < 0.98
     squared = np.asarray(squared_distance(mask))
     np.testing.assert_array_equal(squared, squared_distance_by_definition(mask))
-    centers = thickness.ball_centers(squared)
+    centers = pruning.ball_centers(squared)
     assert 0 < len(centers) < mask.sum()
     places = np.argwhere(mask)
     union = np.zeros(mask.shape, bool)
