@@ -60,7 +60,7 @@ def elasticity_product(edge: int, kind: str) -> Work:
     voxels, nodes = len(bone.nodes), len(bone.positions)
     with jax.enable_x64(kind == "float64"):
         matrix = jnp.asarray(stiffness_matrix(0.3), kind)
-        shape = (tree.levels[0].inverse_diagonal.shape[0], 1, 3)
+        shape = (tree.levels[0].smoothing.shape[0], 1, 3)
         moved = jnp.asarray(np.random.default_rng(1).standard_normal(shape), kind)
         product = jax.jit(fine_product)
 
@@ -85,12 +85,12 @@ def multigrid_cycle(edge: int) -> Work:
     for n, level in enumerate(tree.levels[:-1]):
         # pre-smoothing, the correction's residual, post-smoothing; below the finest one more in each of the few steps
         products = visits * (2 * multigrid.DEGREES[min(n, len(multigrid.DEGREES) - 1)] + (n > 0))
-        cells, points = float(level.count), float(level.inverse_diagonal.shape[0])
+        cells, points = float(level.count), float(level.smoothing.shape[0])
         own, work = (4.0, 1152.0) if n == 0 else (32.0, 9216.0) if n == 1 else (2304.0, 1152.0)
         bytes_ += products * (cells * (32.0 + own) + points * 24.0)
         operations += products * cells * (work + 48.0)
         visits *= max(multigrid.STEPS[min(n, len(multigrid.STEPS) - 1)], 1) if n + 2 < len(tree.levels) else 1
-    residual = jnp.ones((tree.levels[0].inverse_diagonal.shape[0], 1, 3), jnp.float32)
+    residual = jnp.ones((tree.levels[0].smoothing.shape[0], 1, 3), jnp.float32)
     cycle = jax.jit(lambda tree, residual: multigrid.cycle(tree, 0, residual))
     return Work("multigrid cycle", edge, 3 * len(bone.positions), bytes_, operations, "float32",
                 lambda: cycle(tree, residual),

@@ -85,13 +85,23 @@ def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array) -> jax.Array:
     return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), **_VALID)
 
 
+def nothing_like(values: jax.Array, dtype: Any = None) -> jax.Array:
+    """Zeros, made from ``values`` (finite): plain ones would be kept for the next step of a loop, and copied in each."""
+    return 0 * values.astype(values.dtype if dtype is None else dtype)
+
+
 def dot(left: jax.Array, right: jax.Array) -> jax.Array:
     """Matrix product in the full precision of its operands."""
     return jnp.dot(left, right, precision=_PRECISION)
 
 
 def stiffness_product(
-    displacement: jax.Array, nodes: jax.Array, modulus: jax.Array, matrix: jax.Array, count: jax.Array
+    displacement: jax.Array,
+    nodes: jax.Array,
+    modulus: jax.Array,
+    matrix: jax.Array,
+    count: jax.Array,
+    onto: jax.Array | None = None,
 ) -> jax.Array:
     """Forces at the nodes, K u, of voxels of one stiffness matrix times a modulus each.
 
@@ -99,22 +109,24 @@ def stiffness_product(
         displacement: (nodes, cases, 3), float32 or float64.
         nodes: (voxels, 8) int32; rows beyond ``count`` point to a node that nobody reads.
         modulus: (voxels,) float32, 0 beyond ``count``.
-        matrix: (24, 24), in the type of ``displacement``.
+        matrix: (24, 24) float32 or float64, in which forces are worked out.
         count: how many rows matter; those beyond the last chunk are not visited.
+        onto: (nodes, cases, 3) to which they are added, in the type of ``matrix``; None: nothing.
 
     Returns:
-        (nodes, cases, 3), in the type of ``displacement``.
+        (nodes, cases, 3), in the type of ``matrix``.
     """
     chunk = chunk_of(nodes.shape[0])
     cases = displacement.shape[1]
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
         corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
-        scale = lax.dynamic_slice_in_dim(modulus, i * chunk, chunk).astype(displacement.dtype)
-        force = dot(gathered(displacement, corners), matrix) * jnp.repeat(scale, cases)[:, None]
+        scale = lax.dynamic_slice_in_dim(modulus, i * chunk, chunk).astype(matrix.dtype)
+        force = dot(gathered(displacement, corners).astype(matrix.dtype), matrix) * jnp.repeat(scale, cases)[:, None]
         return scattered(total, corners, force)
 
-    return lax.fori_loop(0, _chunks(count, chunk), add, jnp.zeros_like(displacement))
+    start = nothing_like(displacement, matrix.dtype) if onto is None else onto
+    return lax.fori_loop(0, _chunks(count, chunk), add, start)
 
 
 def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:

@@ -14,12 +14,12 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels.elasticity import dot
+from microct.kernels.elasticity import dot, nothing_like
 from microct.kernels.multigrid_levels import Hierarchy
-from microct.kernels.multigrid_products import diagonal, fine_product, prolonged, restricted, stiffness_times
+from microct.kernels.multigrid_products import diagonal, fine_product, left_over, prolonged, restricted, stiffness_times
 
 #: Degree of the smoothing polynomial on each level, the finest first; the last holds for all deeper ones.
-DEGREES = (2, 3, 4, 6)
+DEGREES = (3, 3, 4, 6)
 
 #: Most conjugate gradient steps with which each level below the finest is solved, the first for the second level. Cells
 #: of four voxels are as thick as trabeculae, which bend in them too stiffly on the next level: there most are needed.
@@ -43,24 +43,33 @@ class Outcome(NamedTuple):
     left: jax.Array
 
 
-def _smoothed(tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, updates: int) -> tuple[jax.Array, jax.Array]:
-    """Chebyshev of the fourth kind; the residual returned belongs to x after ``updates`` of the steps."""
-    level = tree.levels[n]
-    degree = DEGREES[min(n, len(DEGREES) - 1)]
-    scale = level.inverse_diagonal[:, None, :] / level.largest
+def _smoothed(
+    tree: Hierarchy, n: int, x: jax.Array | None, residual: jax.Array, updates: int
+) -> tuple[jax.Array, jax.Array]:
+    """Chebyshev of the fourth kind from x, or from 0; the residual returned belongs to x after ``updates`` of the steps."""
+    scale = tree.levels[n].smoothing[:, None, :]
+
+    def moved(k: Any, move: jax.Array, residual: jax.Array) -> jax.Array:
+        # scale times residual first: a number times scale would be kept, as the same in every step
+        return (2 * k - 1) / (2 * k + 3) * move + (8 * k + 4) / (2 * k + 3) * (scale * residual)
 
     def step(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         x, residual, move = state
-        k = k.astype(x.dtype)
-        move = (2 * k - 1) / (2 * k + 3) * move + (8 * k + 4) / (2 * k + 3) * scale * residual
-        return x + move, residual - stiffness_times(tree, n, move), move
+        move = moved(k.astype(x.dtype), move, residual)
+        return x + move, left_over(tree, n, residual, move), move
 
-    state = (x, residual, jnp.zeros_like(x))
-    x, residual, move = lax.fori_loop(0, updates, step, state)
-    if updates < degree:  # the last move needs no residual after it
-        k = float(updates)
-        x = x + (2 * k - 1) / (2 * k + 3) * move + (8 * k + 4) / (2 * k + 3) * scale * residual
+    move = 4 / 3 * (scale * residual)  # the first step, from rest
+    x = move if x is None else x + move
+    if updates:
+        state = (x, left_over(tree, n, residual, move), move)
+        x, residual, move = lax.fori_loop(1, updates, step, state)
+    if 0 < updates < _degree(n):  # the last move needs no residual after it
+        x = x + moved(float(updates), move, residual)
     return x, residual
+
+
+def _degree(n: int) -> int:
+    return DEGREES[min(n, len(DEGREES) - 1)]
 
 
 def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
@@ -68,18 +77,15 @@ def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
     if n == len(tree.levels) - 1:
         flat = jnp.swapaxes(residual, 1, 2).reshape(-1, residual.shape[1])
         return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, residual.shape[1]), 1, 2)
-    degree = DEGREES[min(n, len(DEGREES) - 1)]
-    x, left = _smoothed(tree, n, jnp.zeros_like(residual), residual, degree)
+    x, left = _smoothed(tree, n, None, residual, _degree(n))
     below = restricted(tree, n, left)
     steps = STEPS[min(n, len(STEPS) - 1)]
     if n + 1 == len(tree.levels) - 1 or steps == 0:
         correction = cycle(tree, n + 1, below)
     else:
         correction = _few_steps(tree, n + 1, below, steps)
-    before = x
-    x = prolonged(tree, n, correction, x)
-    left = left - stiffness_times(tree, n, x - before)
-    return _smoothed(tree, n, x, left, degree - 1)[0]
+    correction = prolonged(tree, n, correction, nothing_like(x))
+    return _smoothed(tree, n, x + correction, left_over(tree, n, left, correction), _degree(n) - 1)[0]
 
 
 def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.Array:
@@ -111,13 +117,18 @@ def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return (a * b).sum(axis=(0, 2))[:, None]
 
 
+def _exact_inner(a: jax.Array, b: jax.Array) -> jax.Array:
+    """(cases, 1) inner product of each case, summed in float64."""
+    return _inner(a.astype(jnp.float64), b.astype(jnp.float64))
+
+
 def _nonzero(value: jax.Array) -> jax.Array:
     return jnp.where(value == 0, 1, value)
 
 
 @jax.jit
 def prepared(tree: Hierarchy) -> Hierarchy:
-    """The hierarchy with diagonals and largest eigenvalues filled in."""
+    """The hierarchy with what its smoothers need."""
     levels = list(tree.levels)
     for n, level in enumerate(levels[:-1]):
         total = diagonal(tree, n)
@@ -127,14 +138,13 @@ def prepared(tree: Hierarchy) -> Hierarchy:
         if level.free is not None:
             real &= level.free
         inverse = jnp.where(real, 1 / jnp.where(real, total, 1), 0)
-        levels[n] = level._replace(inverse_diagonal=inverse)
         now = tree._replace(levels=tuple(levels))
-        levels[n] = levels[n]._replace(largest=_largest_eigenvalue(now, n))
+        levels[n] = level._replace(smoothing=inverse / _largest_eigenvalue(now, n, inverse))
     return tree._replace(levels=tuple(levels))
 
 
-def _largest_eigenvalue(tree: Hierarchy, n: int) -> jax.Array:
-    scale = tree.levels[n].inverse_diagonal[:, None, :]
+def _largest_eigenvalue(tree: Hierarchy, n: int, inverse_diagonal: jax.Array) -> jax.Array:
+    scale = inverse_diagonal[:, None, :]
     rows = jnp.arange(scale.shape[0], dtype=jnp.uint32)[:, None, None]
     # any start with some of every motion will do; this one is the same on every machine
     mixed = (rows * 3 + jnp.arange(3, dtype=jnp.uint32)) * jnp.uint32(2654435761)
@@ -184,23 +194,31 @@ def solve(
         return (state[0] < limit) & (state[-1] > tolerance).any() & jnp.isfinite(state[-1]).all()
 
     def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
-        count, x, residual, direction, image, product, _, left = state
+        count, x, residual, direction, image, product, left = state
         # residuals shrink by orders of magnitude: bring each to length 1 before it becomes float32
         length = jnp.where(left > 0, left, 1) * size
-        z = cycle(tree, 0, (residual / length).astype(jnp.float32)).astype(jnp.float64) * length
-        # z . K direction is exact conjugation to the last direction, whatever the preconditioner did
-        beta = jnp.where(product > 0, -_inner(z, image) / _nonzero(product), 0)
-        direction = z + beta * direction
-        image = fine_product(fine, direction, stiffness)
-        image = jnp.where(fine.free[:, None, :], image, 0)
-        product = _inner(direction, image)
+        z = cycle(tree, 0, (residual / length).astype(jnp.float32))
+        # z . K direction is conjugation to the last direction, whatever the preconditioner did
+        beta = jnp.where(product > 0, -_exact_inner(z, image) / _nonzero(product), 0)
+        # any direction will do, as long as its image is exact: float32 holds one
+        direction = (z + beta * direction).astype(jnp.float32)
+        exact = fine_product(fine, direction, stiffness)
+        product = _exact_inner(direction, exact)
         # a case that is done stays as it is
-        rate = jnp.where(left > tolerance, _inner(direction, residual) / _nonzero(product), 0)
-        residual = residual - rate * image
-        return count + 1, x + rate * direction, residual, direction, image, product, rate, remaining(residual)
+        rate = jnp.where(left > tolerance, _exact_inner(direction, residual) / _nonzero(product), 0)
+        residual = jnp.where(fine.free[:, None, :], residual - rate * exact, 0)
+        return (
+            count + 1,
+            x + rate * direction,
+            residual,
+            direction,
+            exact.astype(jnp.float32),
+            product,
+            remaining(residual),
+        )
 
-    nothing = jnp.zeros_like(load)
+    nothing = jnp.zeros(load.shape, jnp.float32)
     zero = jnp.zeros((load.shape[1], 1), load.dtype)
-    state = (jnp.int32(0), displacement, load, nothing, nothing, zero, zero, remaining(load))
+    state = (jnp.int32(0), displacement, load, nothing, nothing, zero, remaining(load))
     state = lax.while_loop(goes_on, step, state)
     return Outcome(state[1], state[0], state[-1][:, 0], state[2])

@@ -23,8 +23,8 @@ class Level(NamedTuple):
         points: (cells, 27) int32 nodes of the finer level.
         more_count, more_points, more_cells: further points of some cells, and these cells.
         more_round: int8, how often a cell has occurred before in `more_cells`.
-        inverse_diagonal: (nodes, 3) float32, 0 where held.
-        largest: largest eigenvalue of the stiffness scaled by its diagonal.
+        smoothing: (nodes, 3) float32, 0 where held; elsewhere 1 over the diagonal of the stiffness and over the
+            largest eigenvalue of the stiffness scaled by that diagonal.
         around: (nodes, width) int32 from `gathering.incident` of `nodes`, or None where rows are added in order.
     """
 
@@ -41,8 +41,7 @@ class Level(NamedTuple):
     more_points: Array
     more_cells: Array
     more_round: Array
-    inverse_diagonal: Array
-    largest: Array
+    smoothing: Array
     around: Array = None
 
 

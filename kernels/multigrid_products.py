@@ -12,7 +12,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels.elasticity import chunk_of, dot, gathered, scattered, stiffness_product
+from microct.kernels.elasticity import chunk_of, dot, gathered, nothing_like, scattered, stiffness_product
 from microct.kernels.gathering import gathered_sum
 from microct.kernels.multigrid_levels import Hierarchy, Level
 from microct.kernels.parities import SIGNS, TO_PARITIES
@@ -21,24 +21,43 @@ Array = Any
 
 
 def fine_product(level: Level, x: Array, matrix: Array) -> Array:
-    """Forces of all voxels, K x, at free and held nodes alike; (nodes, cases, 3) in the type of ``x``."""
+    """Forces of all voxels, K x, at free and held nodes alike; (nodes, cases, 3) in the type of ``matrix``."""
     if level.around is None:
         return stiffness_product(x, level.nodes, level.modulus, matrix, level.count)
-    scale = jnp.repeat(level.modulus.astype(x.dtype), x.shape[1])[:, None]
-    return _at_nodes(dot(gathered(x, level.nodes), matrix) * scale, level, x.shape[1])
+    scale = jnp.repeat(level.modulus.astype(matrix.dtype), x.shape[1])[:, None]
+    return _at_nodes(dot(gathered(x, level.nodes).astype(matrix.dtype), matrix) * scale, level, x.shape[1])
 
 
 def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
     """Stiffness of level ``n`` times ``x`` (nodes, cases, 3) float32."""
     level = tree.levels[n]
+    if level.around is None:
+        return _free(level, _added(tree, n, nothing_like(x), x, 1.0))
+    return _free(level, _side_by_side(tree, n, x))
+
+
+def left_over(tree: Hierarchy, n: int, residual: Array, x: Array) -> Array:
+    """What is left of ``residual`` of level ``n`` after a move of ``x``: residual - K x, both float32."""
+    level = tree.levels[n]
+    if level.around is None:  # chunk by chunk, in the place of the residual
+        return _free(level, _added(tree, n, residual, x, -1.0))
+    return _free(level, residual - _side_by_side(tree, n, x))
+
+
+def _free(level: Level, force: Array) -> Array:
+    """``force`` where nodes may move."""
+    return force if level.free is None else jnp.where(level.free[:, None, :], force, 0)
+
+
+def _added(tree: Hierarchy, n: int, total: Array, x: Array, sign: float) -> Array:
+    """``total`` with ``sign`` times the forces of a level added, one chunk of cells after the other."""
+    level = tree.levels[n]
     if n == 0:
-        return jnp.where(level.free[:, None, :], fine_product(level, x, tree.stiffness), 0)
-    if level.around is not None:
-        return _side_by_side(tree, level, x)
+        return stiffness_product(x, level.nodes, level.modulus, sign * tree.stiffness, level.count, total)
     if level.matrices is not None:
-        return _matrix_product(jnp.zeros_like(x), x, level.nodes, level.matrices, level.count)
-    y = _children_product(x, level, tree.children)
-    return _matrix_product(y, x, level.nodes[level.extra_cells], level.extra, level.extra_count)
+        return _matrix_product(total, x, level.nodes, level.matrices, level.count, sign)
+    total = _children_product(total, x, level, sign * tree.children)
+    return _matrix_product(total, x, level.nodes[level.extra_cells], level.extra, level.extra_count, sign)
 
 
 def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
@@ -46,7 +65,7 @@ def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
     coarse = tree.levels[n + 1]
     down = tree.interpolation.T
     if coarse.around is None:
-        total = jnp.zeros((coarse.inverse_diagonal.shape[0], *residual.shape[1:]), residual.dtype)
+        total = jnp.zeros((coarse.smoothing.shape[0], *residual.shape[1:]), residual.dtype)
         total = _moved(total, residual, coarse.points, coarse.nodes, down, coarse.count)
         more_nodes = coarse.nodes[coarse.more_cells]
         total = _moved(total, residual, coarse.more_points, more_nodes, down, coarse.more_count)
@@ -87,7 +106,7 @@ def forces_of(level: Level, parts: Array) -> Array:
     """(nodes, cases, 3) sum at the nodes of what cells (cells, cases, 24) put there."""
     if level.around is not None:
         return _at_nodes(parts.reshape(-1, 24), level, parts.shape[1])
-    start = jnp.zeros((level.inverse_diagonal.shape[0], parts.shape[1], 3), parts.dtype)
+    start = jnp.zeros((level.smoothing.shape[0], parts.shape[1], 3), parts.dtype)
     return scattered(start, level.nodes, parts.reshape(-1, 24))
 
 
@@ -113,9 +132,11 @@ def _at_nodes(rows: Array, level: Level, cases: int) -> Array:
     return gathered_sum(parts.reshape(-1, cases, 3), level.around)
 
 
-def _side_by_side(tree: Hierarchy, level: Level, x: Array) -> Array:
-    """Stiffness of a level below the finest: all cells at once."""
-    cases = x.shape[1]
+def _side_by_side(tree: Hierarchy, n: int, x: Array) -> Array:
+    """Stiffness of a level: all cells at once."""
+    level, cases = tree.levels[n], x.shape[1]
+    if n == 0:
+        return fine_product(level, x, tree.stiffness)
     here = gathered(x, level.nodes)
     if level.matrices is not None:
         force = _each_times(level.matrices, here.reshape(-1, cases, 24))
@@ -135,8 +156,8 @@ def _each_times(matrices: Array, here: Array) -> Array:
     return jnp.einsum("kci,kij->kcj", here, matrices, precision=lax.Precision.HIGHEST)
 
 
-def _children_product(x: Array, level: Level, children: Array) -> Array:
-    """Cells whose stiffness is the sum over eight places of a modulus times the matrix of that place."""
+def _children_product(total: Array, x: Array, level: Level, children: Array) -> Array:
+    """``total`` with cells added whose stiffness is the sum over eight places of a modulus times its matrix."""
     chunk = min(chunk_of(level.nodes.shape[0]), 1024)
 
     def add(i: Array, total: Array) -> Array:
@@ -144,7 +165,7 @@ def _children_product(x: Array, level: Level, children: Array) -> Array:
         moduli = lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk)
         return scattered(total, corners, _of_children(gathered(x, corners), moduli, children))
 
-    return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, jnp.zeros_like(x))
+    return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, total)
 
 
 def _of_children(here: Array, moduli: Array, children: Array) -> Array:
@@ -168,15 +189,15 @@ def _of_children(here: Array, moduli: Array, children: Array) -> Array:
     return dot(force.reshape(24, -1).T, jnp.asarray(TO_PARITIES))
 
 
-def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, count: Array) -> Array:
-    """``total`` with the product of cells that have a matrix each added."""
+def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, count: Array, sign: float) -> Array:
+    """``total`` with ``sign`` times the product of cells that have a matrix each added."""
     chunk = min(chunk_of(nodes.shape[0]), 128)
     cases = x.shape[1]
 
     def add(i: Array, total: Array) -> Array:
         corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
         matrix = lax.dynamic_slice_in_dim(matrices, i * chunk, chunk)
-        here = gathered(x, corners).reshape(chunk, cases, 24)
+        here = sign * gathered(x, corners).reshape(chunk, cases, 24)
         force = jnp.einsum("kci,kij->kcj", here, matrix, precision=lax.Precision.HIGHEST)
         return scattered(total, corners, force.reshape(-1, 24))
 

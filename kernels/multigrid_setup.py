@@ -160,8 +160,7 @@ def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray) -> Level:
         more_points=None,
         more_cells=None,
         more_round=None,
-        inverse_diagonal=np.zeros((points, 3), np.float32),
-        largest=np.float32(0),
+        smoothing=np.zeros((points, 3), np.float32),
     )
     return (
         level._replace(**_points(of.steps[n - 1], len(cells.nodes), sizes[n - 1][1], rows, more_rows)) if n else level
@@ -199,7 +198,7 @@ def _knowing_neighbors(tree: Hierarchy) -> Hierarchy:
     """The hierarchy with what lies around the nodes of every level."""
     levels = []
     for level in tree.levels:
-        places = level.inverse_diagonal.shape[0]
+        places = level.smoothing.shape[0]
         width = width_for(int(widest(level.nodes, level.count, places)))
         levels.append(level._replace(around=incident(level.nodes, level.count, places, width)))
     return tree._replace(levels=tuple(levels))

@@ -109,7 +109,7 @@ class Equilibrium:
 
     def _solved(self, tree: Hierarchy, bone: Mesh, case: LoadCase, start: Solution | None) -> Solution:
         nodes, cases = len(bone.positions), case.displacement.shape[1]
-        rows = tree.levels[0].inverse_diagonal.shape[0]
+        rows = tree.levels[0].smoothing.shape[0]
 
         def on_device(values: np.ndarray) -> jax.Array:
             out = np.zeros((rows, cases, 3))

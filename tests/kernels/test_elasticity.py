@@ -89,9 +89,9 @@ def test_coarse_stiffness_is_that_of_interpolated_motion(
     assert len(tree.levels) >= 3
     rng = np.random.default_rng(5)
     for n in range(len(tree.levels) - 1):
-        below = np.zeros((tree.levels[n + 1].inverse_diagonal.shape[0], 2, 3), np.float32)
+        below = np.zeros((tree.levels[n + 1].smoothing.shape[0], 2, 3), np.float32)
         below[: of.cells[n + 1].node_count] = rng.standard_normal((of.cells[n + 1].node_count, 2, 3))
-        zero = jnp.zeros((tree.levels[n].inverse_diagonal.shape[0], 2, 3), jnp.float32)
+        zero = jnp.zeros((tree.levels[n].smoothing.shape[0], 2, 3), jnp.float32)
         above = multigrid_products.prolonged(tree, n, jnp.asarray(below), zero)
         expected = multigrid_products.restricted(tree, n, multigrid_products.stiffness_times(tree, n, above))
         found = multigrid_products.stiffness_times(tree, n + 1, jnp.asarray(below))
@@ -147,7 +147,7 @@ def test_splitting_saves_iterations() -> None:
     steps = {}
     for split in (True, False):
         _, tree = built(bone, fixed, split)
-        rows = tree.levels[0].inverse_diagonal.shape[0]
+        rows = tree.levels[0].smoothing.shape[0]
         load = np.zeros((rows, 1, 3))
         load[: len(bone.positions), 0] = np.where(fixed, 0, np.sin(np.arange(3 * len(fixed))).reshape(-1, 3))
         with jax.enable_x64(True):

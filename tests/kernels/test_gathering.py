@@ -48,7 +48,7 @@ def test_side_by_side_a_cycle_does_what_it_does_in_order_and_repeats_its_bits() 
     answers = []
     for side_by_side in (False, True, True):
         tree = multigrid.prepared(multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=side_by_side))
-        residual = np.zeros((tree.levels[0].inverse_diagonal.shape[0], 2, 3), np.float32)
+        residual = np.zeros((tree.levels[0].smoothing.shape[0], 2, 3), np.float32)
         free = np.where(fixed, 0, 1)[:, None, :]
         residual[: len(fixed)] = free * np.random.default_rng(3).standard_normal((len(fixed), 2, 3))
         answers.append(np.asarray(multigrid.cycle(tree, 0, jnp.asarray(residual))))
