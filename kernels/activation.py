@@ -82,8 +82,8 @@ def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) ->
 def _planes_of(fraction: Array, place: Array | None = None) -> np.ndarray:
     """Surface of each plane, where the work is least: on the host where that is the device. The same numbers."""
     if jax.default_backend() == "cpu":
-        labels = None if place is None else np.asarray(place)
-        return surface_on_host.area_of_planes(np.asarray(fraction), AREA_LIMIT, labels)
+        on_host = None if place is None else np.asarray(place)
+        return surface_on_host.area_of_planes(np.asarray(fraction), AREA_LIMIT, on_host)
     labels = None if place is None else jnp.asarray(place)
     return np.asarray(_area_of_planes(jnp.asarray(fraction), _PLANES, labels)).astype(np.int64)
 

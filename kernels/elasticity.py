@@ -86,7 +86,7 @@ def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array) -> jax.Array:
 
 
 def nothing_like(values: jax.Array, dtype: Any = None) -> jax.Array:
-    """Zeros, made from ``values`` (finite): plain ones would be kept for the next step of a loop, and copied in each."""
+    """Zeros, made from ``values`` (finite): plain ones would be kept for a next step of the loop, and copied."""
     return 0 * values.astype(values.dtype if dtype is None else dtype)
 
 

@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
 def _smoothed(
     tree: Hierarchy, n: int, x: jax.Array | None, residual: jax.Array, updates: int
 ) -> tuple[jax.Array, jax.Array]:
-    """Chebyshev of the fourth kind from x, or from 0; the residual returned belongs to x after ``updates`` of the steps."""
+    """Chebyshev of the fourth kind from x, or from 0; the residual returned belongs to x after ``updates`` steps."""
     scale = tree.levels[n].smoothing[:, None, :]
 
     def moved(k: Any, move: jax.Array, residual: jax.Array) -> jax.Array:
