@@ -104,21 +104,29 @@ def _labeled_runs(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.n
     row = starts // nx
     first_keys = starts + 4 * row
     last_keys = first_keys + lengths - 1
-    z, y = np.divmod(row, ny)
+    first_keys = np.append(first_keys, np.iinfo(narrow).max).astype(narrow)  # what is behind the last run touches none
+    y = row % ny
     pairs_a, pairs_b = [], []
     for dz, dy in rows:
-        here = np.flatnonzero((z + dz >= 0) & (y + dy >= 0) & (y + dy < ny)).astype(narrow)
+        inside = np.ones(len(row), bool) if dy == 0 else y + dy >= 0 if dy < 0 else y + dy < ny
+        inside &= row + dz * ny >= 0
+        here = np.flatnonzero(inside).astype(narrow)
         shift = (dz * ny + dy) * pitch
-        first, last = first_keys[here], last_keys[here]
-        low = np.searchsorted(last_keys, first + narrow(shift - reach), side="left")
-        high = np.searchsorted(first_keys, last + narrow(shift + reach), side="right")
-        touching = np.maximum(high - low, 0)
-        within = np.arange(int(touching.sum())) - np.repeat(np.cumsum(touching) - touching, touching)
-        pairs_a.append(np.repeat(here, touching))
-        pairs_b.append((np.repeat(low, touching) + within).astype(narrow))
+        there = np.searchsorted(last_keys, first_keys[here] + narrow(shift - reach), side="left").astype(narrow)
+        last = last_keys[here] + narrow(shift + reach)
+        while True:  # most runs touch one run of another row or none
+            touching = first_keys[there] <= last
+            here, there, last = here[touching], there[touching], last[touching]
+            if not len(here):
+                break
+            pairs_a.append(here)
+            pairs_b.append(there)
+            there = there + narrow(1)
+    if not pairs_a:
+        return lengths, np.arange(1, len(starts) + 1, dtype=np.int32), len(starts)
     roots = union(len(starts), np.concatenate(pairs_a), np.concatenate(pairs_b))
-    is_root = roots == np.arange(len(roots))
-    names = np.cumsum(is_root)[roots]
+    is_root = roots == np.arange(len(roots), dtype=roots.dtype)
+    names = np.cumsum(is_root, dtype=np.int32)[roots]
     return lengths, names, int(is_root.sum())
 
 
