@@ -1,4 +1,10 @@
-"""Mean local thickness of a mask, to calibrate generated specimens; reports use `microct.morphometry`."""
+"""Mean local thickness of a mask, to calibrate generated specimens; reports use `microct.morphometry`.
+
+Kept beside `microct.kernels.thickness` on purpose. Squared radii are rounded to single precision here, so that about
+half of the balls hold the voxels at exactly their radius, too: 0.4 to 0.9 % thicker than the exact mean (measured on
+Gaussian fields and the trabecular sample). The generator scales its networks by this number: with the exact one, every
+specimen would come out that much larger, and the call recorded with each embedded sample would no longer make it.
+"""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from microct import Volume, sample
 from microct.imaging import phantoms
-from microct.imaging.localthickness import mean_local_thickness
+from microct.imaging.localthickness import CENTER_BIAS, mean_local_thickness
+from microct.kernels.thickness import local_squared_radius
 from microct.status import MicroctError, StudyError, VoxelSizeError
 
 
@@ -58,6 +59,12 @@ def test_the_same_bone_at_any_voxel_size() -> None:
     means = fine.values.reshape(40, 2, 40, 2, 40, 2).mean(axis=(1, 3, 5))
     assert np.abs(means - coarse.values).mean() < 0.01 * 255
     assert ((means >= 128) != (coarse.values >= 128)).mean() < 0.005
+
+
+def test_the_thickness_that_calibrates_stays_near_the_one_that_is_reported() -> None:
+    structure = bone(size_mm=1.6, voxel_size_um=20.0, seed=5).values >= 128
+    exact = 2.0 * np.sqrt(local_squared_radius(structure)[structure], dtype=float).mean() - CENTER_BIAS
+    assert mean_local_thickness(structure) / exact == pytest.approx(1.005, abs=0.005)
 
 
 @pytest.mark.parametrize("kind", ["trabecular", "cortical"])
