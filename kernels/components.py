@@ -6,18 +6,21 @@ is named by its first run; so the numbering follows the raster order of each com
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 
 #: Rows (dz, dy) before a row, and how far runs may be apart along x and still touch, for each connectivity.
 _NEIGHBOR_ROWS = {6: (((0, -1), (-1, 0)), 0), 26: (((0, -1), (-1, -1), (-1, 0), (-1, 1)), 1)}
 
 
-def label(mask: np.ndarray, connectivity: int = 26) -> tuple[np.ndarray, int]:
+def label(mask: np.ndarray, connectivity: int = 26, periodic: bool = False) -> tuple[np.ndarray, int]:
     """Number the connected components.
 
     Args:
         mask: (nz, ny, nx); nonzero is foreground.
         connectivity: 26 (corners touch; for bone) or 6 (faces only; for marrow, or bone that carries load).
+        periodic: whether opposite faces of the volume are one.
 
     Returns:
         (nz, ny, nx) int32 labels, 0 in the background, 1, 2, ... in raster order of first voxels; and their number.
@@ -29,12 +32,31 @@ def label(mask: np.ndarray, connectivity: int = 26) -> tuple[np.ndarray, int]:
     lengths, names, count = _labeled_runs(mask, connectivity)
     labels = np.zeros(mask.shape, np.int32)
     labels[mask] = np.repeat(names, lengths)  # runs and mask voxels are both in raster order
-    return labels, count
+    return _joined_across(labels, count, connectivity) if periodic else (labels, count)
 
 
-def count(mask: np.ndarray, connectivity: int = 26) -> int:
+def count(mask: np.ndarray, connectivity: int = 26, periodic: bool = False) -> int:
     """Number of connected components, without the labels."""
+    if periodic:
+        return label(mask, connectivity, periodic)[1]
     return _labeled_runs(_as_bool(mask), connectivity)[2]
+
+
+def _joined_across(labels: np.ndarray, count: int, connectivity: int) -> tuple[np.ndarray, int]:
+    """One label for what touches across opposite faces; the lowest, so that labels stay in raster order."""
+    aside = (0,) if connectivity == 6 else (-1, 0, 1)
+    left, right = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for axis in range(3):
+        first, last = labels.take(0, axis), labels.take(-1, axis)
+        for shift in product(aside, aside):
+            other = np.roll(first, shift, axis=(0, 1))
+            both = (last > 0) & (other > 0)
+            left.append(last[both].astype(np.int64))
+            right.append(other[both].astype(np.int64))
+    roots = union(count + 1, np.concatenate(left), np.concatenate(right))
+    is_root = roots == np.arange(len(roots))
+    names = (np.cumsum(is_root) - 1)[roots].astype(np.int32)  # label 0 is a set of its own
+    return names[labels], int(is_root.sum()) - 1
 
 
 def islands(bone: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels.curvature import mean_curvature_integral
@@ -56,6 +57,7 @@ def measure_block(
     spacing: tuple[float, float, float],
     threshold: int = 1,
     mask: np.ndarray | None = None,
+    periodic: bool = False,
 ) -> Functionals:
     """Functionals of a volume in one pass.
 
@@ -64,7 +66,16 @@ def measure_block(
         spacing: voxel edges along (z, y, x) [mm].
         threshold: bone where ``bone >= threshold``.
         mask: (nz, ny, nx) bool, the region; None for all neighborhoods wholly inside the volume.
+        periodic: opposite faces of the volume are one: as many neighborhoods as voxels.
+
+    Raises:
+        ValueError: a mask of a periodic volume.
     """
+    if periodic:
+        if mask is not None:
+            raise ValueError("measure_block: expected a mask or a periodic volume, got both")
+        pad = jnp.pad if isinstance(bone, jax.Array) else np.pad
+        bone = pad(bone, ((0, 1),) * 3, mode="wrap")
     if mask is None:
         return functionals(configuration_histogram(bone, threshold), spacing, bending(bone >= threshold, spacing))
     bone = np.asarray(bone) >= threshold

@@ -93,3 +93,29 @@ def test_empty_and_full(value):
 def test_other_connectivity_is_refused():
     with pytest.raises(ValueError, match="6 or 26"):
         components.label(np.ones((2, 2, 2), bool), 18)
+
+
+@pytest.mark.parametrize("connectivity", [6, 26])
+@pytest.mark.parametrize("shape", [(6, 7, 5), (1, 4, 6), (3, 1, 2)])
+def test_periodic_components_by_flooding(connectivity, shape):
+    """Every voxel floods to its neighbors, the indices taken modulo the shape."""
+    steps = [
+        np.array(s) - 1 for s in np.ndindex(3, 3, 3) if 0 < np.abs(np.array(s) - 1).sum() <= (1, 3)[connectivity > 6]
+    ]
+    for seed in range(8):
+        mask = np.random.default_rng(seed).random(shape) < 0.3
+        expected = np.zeros(shape, int)
+        number = 0
+        for place in np.argwhere(mask):
+            if expected[tuple(place)]:
+                continue
+            number += 1
+            open_places = [place]
+            while open_places:
+                here = tuple(open_places.pop())
+                if mask[here] and not expected[here]:
+                    expected[here] = number
+                    open_places += [(np.array(here) + step) % shape for step in steps]
+        found, total = components.label(mask, connectivity, periodic=True)
+        np.testing.assert_array_equal(found, expected)
+        assert total == number == components.count(mask, connectivity, periodic=True)
