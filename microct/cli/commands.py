@@ -170,7 +170,7 @@ def measure(
             calls = ((name, partial(one, path, name)) for path, name in zip(scans, names, strict=True))
             table, refused = measure_many(calls, progress)
     else:
-        table = one(scan, "")
+        table = one(scan, *_names([scan]))
     _print_table(table)
     if out is not None and len(table):
         write_table(out, table, told=True)

@@ -131,6 +131,7 @@ def test_each_row_of_the_command_line_stands_alone_and_equals_the_python_call(se
             cells[key] for key in ("symbol", "unit", "convention", "note")
         )
         assert repr(row.value) == cells["value"]
+        assert cells["sample"] == "bone.npy"
         assert cells["definition"] == row.quantity.meaning
         assert (cells["microct"], cells["voxel_size_um"]) == (__version__, "20 x 20 x 20")
         assert cells["threshold"] == "bone fraction >= 128 of 255"  # the command segments first
