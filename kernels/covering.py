@@ -64,9 +64,10 @@ _Cuts = list[list[tuple[int, int]]]
 
 def _descend(result: np.ndarray, wanted: np.ndarray, balls: np.ndarray, cuts: _Cuts) -> None:
     """Fill the boxes that the cuts part."""
-    open_boxes = [(_TOP, balls, cuts)]
+    open_boxes: list[tuple[int, np.ndarray, np.ndarray | slice, _Cuts]] = [(_TOP, balls, slice(None), cuts)]
     while open_boxes:
-        edge, given, cuts = open_boxes.pop()
+        edge, given, some, cuts = open_boxes.pop()
+        given = given[:, some]
         for bounds, reaching, whole in _parted(wanted, given, cuts):
             box = tuple(slice(*bound) for bound in bounds)
             if whole and len(reaching) == 1:
@@ -74,7 +75,7 @@ def _descend(result: np.ndarray, wanted: np.ndarray, balls: np.ndarray, cuts: _C
             elif edge <= _LEAF:
                 _ask_each_voxel(result[box], wanted[box], [low for low, _ in bounds], given[:, reaching])
             else:
-                open_boxes.append((edge // 2, given[:, reaching], [_halves(bound, edge // 2) for bound in bounds]))
+                open_boxes.append((edge // 2, given, reaching, [_halves(bound, edge // 2) for bound in bounds]))
 
 
 def _halves(bound: tuple[int, int], half: int) -> list[tuple[int, int]]:

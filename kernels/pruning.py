@@ -17,6 +17,8 @@ STEPS = ((1, 0, 0), (1, 1, 0), (1, 1, 1))
 
 # Voxels that are worked on at once, so that they stay in the processor's cache.
 _SLAB = 1 << 17
+# Balls looked at together: each takes some 200 bytes meanwhile.
+_GROUP = 1 << 15
 # Lengths of the steps of the two looks farther [voxel]: long enough that one points nearly anywhere, and a ball of
 # 200 voxels there has no voxel less.
 _FARTHER = (5, 8)
@@ -74,8 +76,8 @@ def needed_far_off(
     if largest < far_from:
         return centers
     found = []
-    for first in range(0, len(centers), _SLAB):
-        group = centers[first : first + _SLAB]
+    for first in range(0, len(centers), _GROUP):
+        group = centers[first : first + _GROUP]
         for length in _FARTHER:
             large = np.flatnonzero(squared.ravel()[group] >= far_from)
             steps = _primitive_steps(length)
@@ -130,8 +132,12 @@ def _step_along(length: int) -> np.ndarray:
     middle = ((np.arange(_PARTS) + 0.5) / _PARTS).astype(np.float32)
     steps = np.array(_primitive_steps(length), np.float32)
     steps /= np.linalg.norm(steps, axis=1)[:, None]
-    rows = [steps[:, 0] + u * steps[:, 1] + middle[:, None] * steps[:, 2] for u in middle]
-    return np.stack([row.argmax(axis=1) for row in rows]).astype(np.int16)
+    return np.stack(
+        [
+            (steps[:, 0] + u * steps[:, 1] + middle[:, None] * steps[:, 2]).argmax(axis=1).astype(np.int16)
+            for u in middle
+        ]
+    )
 
 
 def enough_radius(step: tuple[int, int, int], largest: int, closed: bool) -> np.ndarray:
