@@ -6,14 +6,13 @@ repository; without them nothing is made.
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from make_natural_history_page import BEFORE, DATA, DONORS, bone_of, study_of
+from make_natural_history_page import BEFORE, DONORS, bone_of, quick_wanted, study_of
 
 from microct.mechanics.strength import strength
 from microct.simulation.build import build, first_state
@@ -175,11 +174,7 @@ def picture(paths: list[Loss], years: tuple[float, ...], place: Path) -> None:
 
 def main() -> None:
     """Write the page and its picture."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one small bone, printed and not written")
-    quick = parser.parse_args().quick
-    if not DATA.is_dir():
-        raise SystemExit(f"{DATA}: expected the donors' scans there")
+    quick = quick_wanted(__doc__)
     years = YEARS[:3] if quick else YEARS
     paths = [
         lived(name, bone_of(file, voxel_um, edge // (2 if quick else 1), work_um), years)

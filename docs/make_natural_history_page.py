@@ -235,13 +235,23 @@ def page(quick: bool) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def quick_wanted(about: str | None) -> bool:
+    """Whether the command line asks for one small bone, printed and not written.
+
+    Raises:
+        SystemExit: the donors' scans are not here.
+    """
+    parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="one small bone, printed and not written")
-    quick = parser.parse_args().quick
+    quick = bool(parser.parse_args().quick)
     if not DATA.is_dir():
         raise SystemExit(f"{DATA}: expected the donors' scans there")
+    return quick
+
+
+def main() -> None:
+    """Write the page."""
+    quick = quick_wanted(__doc__)
     made = page(quick)
     if quick:
         print(made)
