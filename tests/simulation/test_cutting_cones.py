@@ -239,9 +239,9 @@ def test_negative_balance_widens_canals_until_they_merge(balanced: tuple) -> Non
     _, state, porous = lived(8.0, RADIUS_UM - 42.0)
     years = np.arange(len(porous))
     assert np.polyfit(years[1:-3], porous[1:-3], 1)[0] > 0.0
-    # One canal of 42 um measures 0.0055 mm2.
+    # One canal of 42 um measures 0.0055 mm2: the largest pore of a section is more than two of them.
     before, merged = (largest_pore(np.asarray(s.fields.fraction)) for s in (balanced[1], state))
-    assert merged > max(3.0 * 0.0055, 1.5 * before)
+    assert merged > 2.0 * max(0.0055, before)
     assert porous[-1] > balanced[2][-1] + 2.0
     assert state.ledger.mass < balanced[1].ledger.mass
 
