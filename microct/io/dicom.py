@@ -28,6 +28,7 @@ _PIXELS = (0x7FE0, 0x0010)
 _WANTED = {
     (0x0002, 0x0010): "syntax",
     (0x0008, 0x0060): "modality",
+    (0x0008, 0x0070): "manufacturer",
     (0x0018, 0x0050): "slice_thickness",
     (0x0018, 0x0088): "slice_spacing",
     (0x0020, 0x000E): "series",
@@ -42,7 +43,13 @@ _WANTED = {
     (0x0028, 0x0103): "signed",
     (0x0028, 0x1052): "intercept",
     (0x0028, 0x1053): "slope",
+    # Scanco's own, as BoneJ and others read them; native numbers, before the file's slope and intercept.
+    (0x0029, 0x1000): "mu_scaling",
+    (0x0029, 0x1004): "density_slope",
+    (0x0029, 0x1005): "density_intercept",
+    (0x0029, 0x1006): "mu_water",
 }
+_DENSITY = ("mu_scaling", "density_slope", "density_intercept", "mu_water")
 _SHORTS = {"samples", "rows", "columns", "bits", "signed"}
 
 
@@ -125,8 +132,11 @@ def _stack(name: str, slices: list[_Slice]) -> Scan:
                 raise refusal(part.path.name, "pixel data", f"{size} bytes", "a file that ends before")
         place += size
     values = _rescaled(data.view(dtype).reshape(shape), slices, frames)
+    # Of another maker, or where each slice has a slope of its own, nothing is known of density.
+    alike = len({(part.fields.get("slope"), part.fields.get("intercept")) for part in slices}) == 1
+    told = _DENSITY if alike and "SCANCO" in first.fields.get("manufacturer", "").upper() else ()
     kept: dict[str, str] = {
-        str(key): first.fields[key] for key in ("modality", "slope", "intercept") if key in first.fields
+        str(key): first.fields[key] for key in ("modality", "slope", "intercept", *told) if key in first.fields
     }
     files = [part.path for part in slices]
     return Scan("DICOM", name, values, spacing, digest(files), origin, direction, clean_header(kept))

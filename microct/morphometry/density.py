@@ -57,13 +57,27 @@ class Calibration:
 
     @classmethod
     def of_header(cls, header: Mapping[str, str]) -> Calibration:
-        """From the header of an AIM or ISQ scan as `microct.read` keeps it; `InputError` where it says nothing."""
+        """From the header of an AIM, ISQ or Scanco DICOM scan as `microct.read` keeps it.
+
+        Voxels of DICOM are native numbers times the file's slope plus its intercept (HU as a rule): that is undone.
+
+        Raises:
+            InputError: the header does not say what density its numbers mean.
+        """
         names = ("mu_scaling", "density_slope", "density_intercept")
         missing = [name for name in names if name not in header]
         if missing:
             raise InputError(f"calibration: the scan's header has no {', '.join(missing)}; give slope and intercept")
-        scaling, slope, intercept = (float(header[name]) for name in names)
-        return cls.native(scaling, slope, intercept)
+        try:
+            scaling, slope, intercept = (float(header[name]) for name in names)
+            times, plus = float(header.get("slope", 1.0)), float(header.get("intercept", 0.0))
+        except ValueError as problem:
+            raise InputError(f"calibration: the scan's header has no usable number ({problem})") from problem
+        native = cls.native(scaling, slope, intercept)
+        if (times, plus) == (1.0, 0.0):
+            return native
+        words = f"{native.words}, voxels are {times:g} native {plus:+g}"
+        return cls(native.slope / times, native.intercept - native.slope * plus / times, words)
 
     def density(self, values: np.ndarray) -> np.ndarray:
         """Densities [mgHA/cm3] as float32."""

@@ -218,6 +218,46 @@ def test_dicom_is_rescaled_to_the_unit_of_the_file(tmp_path):
         read(path)
 
 
+#: Two Hounsfield units for each native number.
+MU_WATER = 1000 / 8192 / 2
+
+
+def _with_private_tags(folder: Path, maker: str) -> None:
+    """Give each slice the maker and the numbers that Scanco's scanners write, as implicit little-endian elements."""
+
+    def element(group, number, text):
+        value = text.encode() + b" " * (len(text) % 2)
+        return struct.pack("<HHI", group, number, len(value)) + value
+
+    numbers = {0x1000: "8192", 0x1004: "1600", 0x1005: "-390", 0x1006: f"{MU_WATER}"}
+    own = element(0x29, 0x10, "SCANCO") + b"".join(element(0x29, number, text) for number, text in numbers.items())
+    for path in folder.iterdir():
+        data = path.read_bytes()
+        pixels = data.rindex(struct.pack("<HH", 0x7FE0, 0x10))
+        maker_at = data.index(element(0x08, 0x60, "CT")) + len(element(0x08, 0x60, "CT"))
+        path.write_bytes(data[:maker_at] + element(0x08, 0x70, maker) + data[maker_at:pixels] + own + data[pixels:])
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [(1.0, 0.0), (2.0, -1000.0)])
+def test_density_of_scanco_dicom_in_native_numbers_and_in_hounsfield_units(tmp_path, slope, intercept):
+    native = (GREY.astype(int) // 4).astype(np.int16)
+    voxels = (slope * native + intercept).astype(np.int16)  # which the writer turns back into native numbers
+    folder = dicom_slices(tmp_path / "scan", voxels, slope, intercept)
+    _with_private_tags(folder, "SCANCO Medical")
+    volume = read(folder)
+    np.testing.assert_allclose(volume.values, voxels)
+    header = dict(volume.provenance.header)
+    density = Calibration.of_header(header).density(volume.values)
+    np.testing.assert_allclose(density, 1600 * (native / 8192) - 390, atol=1e-3)
+    if intercept:
+        in_units = Calibration.hounsfield(MU_WATER, 1600.0, -390.0).density(volume.values)
+        np.testing.assert_allclose(density, in_units, atol=1e-3)
+    other = dicom_slices(tmp_path / "other", voxels, slope, intercept)
+    _with_private_tags(other, "Somebody")
+    with pytest.raises(InputError, match="density_slope"):
+        Calibration.of_header(dict(read(other).provenance.header))
+
+
 def test_dicom_that_cannot_be_one_volume_is_refused(tmp_path):
     folder = dicom_slices(tmp_path / "scan", np.concatenate([GREY, GREY]))
     (folder / "002.dcm").unlink()
