@@ -1,7 +1,9 @@
 """The fronts of BMUs: cavities deepen, wait, and refill from the floor up.
 
-A voxel is refilled only where bone is left beneath it. A cavity that broke through a plate or a rod therefore
-stays open: that one rule makes perforation permanent.
+A voxel is refilled only where bone is left beneath it, or where it is a pit in bone: bone at four of its six faces at
+least. A cavity that broke through a plate or a rod therefore stays open, as its rim has bone at three faces at most: that
+one rule makes perforation permanent. Without pits, floors that lie askew (of neighbors on a curved surface, or on one
+that runs diagonally, where every other sheet of voxels has its own) would leave pores of one voxel behind.
 
 A BMU's voxels are listed in the order in which its front reaches them, so that at any time the front changes few tiles
 of the list, those between `Tiles.low` and `Tiles.high`. The others are not looked at, unless they wait for a floor.
@@ -42,6 +44,8 @@ GROWTH_LIMIT = 1024
 LEAST_CANAL = 0.05
 #: Voxels of a list that are looked at together.
 TILE = 32
+#: Faces with bone that make a voxel a pit: one more than a corner of three walls has, so that no wall grows sideways.
+_PIT = 4
 #: A front that no BMU has.
 _NEVER = 32000
 
@@ -228,6 +232,17 @@ def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where:
     return jnp.where(inside, read(fraction, z, y, x, inside & where), cav.FULL)
 
 
+def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
+    """Whether bone lies at `_PIT` of a voxel's six faces at least; what lies outside the volume mirrors what is inside."""
+    place, faces = (z, y, x), jnp.zeros(z.shape, jnp.int32)
+    for axis, length in enumerate(fraction.shape):
+        for side in (-1, 1):
+            beside = place[axis] + side
+            beside = jnp.where((beside >= 0) & (beside < length), beside, place[axis] - side)
+            faces += read(fraction, *(beside if k == axis else place[k] for k in range(3)), where) >= cav.BONE
+    return faces >= _PIT
+
+
 def _picked(work: Ranked, start: Array, size: int) -> tuple[Array, Array]:
     """(tile, is one) of the picked tiles from number ``start`` on; both (size,)."""
     nth = start + jnp.arange(size, dtype=jnp.int32)
@@ -284,6 +299,12 @@ def advance(
         now = read(fields.fraction, z, y, x, used).astype(jnp.int32)
         beneath = _beneath(fields.fraction, z, y, x, floor, used & fills)
         supported = (beneath >= schedule.thinnest) | (now >= schedule.thinnest)
+        lacking = used & fills & ~supported & (target > now)
+        supported |= jax.lax.cond(
+            lacking.any(),
+            lambda: _in_a_pit(fields.fraction, z, y, x, lacking) & lacking,
+            lambda: jnp.zeros_like(lacking),
+        )
         refilled = jnp.where(supported, jnp.maximum(now, target), now)
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
         change = jnp.where(used, new - now, 0)

@@ -163,6 +163,19 @@ def bone_at(front: int, delta: int, profile: int, before: int, dither: int) -> i
     return before + bone_gone(-front, -delta, profile, room, dither)
 
 
+def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...]) -> int:
+    """How many of a voxel's six faces have bone; the volume is mirrored at its border."""
+    found = 0
+    for axis in range(3):
+        for side in (-1, 1):
+            beside = list(place)
+            beside[axis] += side
+            if not 0 <= beside[axis] < fraction.shape[axis]:
+                beside[axis] -= 2 * side
+            found += int(fraction[tuple(beside)] >= 128)
+    return found
+
+
 class Rows:
     """The table of BMUs as loops see it: `voxels(row)` lists (entry, place, front arguments, floor's place)."""
 
@@ -243,7 +256,8 @@ def advance(
             if up:
                 inside = all(0 <= p < n for p, n in zip(beneath, old.shape, strict=True))
                 floor = max(int(old[beneath]) if inside else FULL, now)
-                value = max(now, target) if floor >= int(schedule.thinnest) else now  # type: ignore[attr-defined]
+                supported = floor >= int(schedule.thinnest) or bone_at_faces(old, place) >= 4  # type: ignore[attr-defined]
+                value = max(now, target) if supported else now
             # What is no bone within the cement line of a tunnel waits for the refill.
             finished &= value == now and (now == target or (osteonal and not up))
             new["fraction"][place] = value

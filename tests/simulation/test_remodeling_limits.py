@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from studied_bones import Run, plate, run, study
 
 from microct.imaging.specimens import sample
@@ -148,6 +149,19 @@ def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
 
 
 @pytest.mark.slow
+def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
+    """Sheets of a plate across x + y each have their own floor: no BMU may leave every other one empty."""
+    z, y, x = np.indices((24, 48, 48))
+    across = np.abs(((x + y) % 24) - 11.5) / np.sqrt(2.0)
+    bone = Volume.from_array((across < 3.3).astype(np.uint8) * np.uint8(255), 25.0)
+    done = run(bone, study(3.0, activation_frequency_per_year=1.0, erosion_depth_um=50.0, wall_thickness_um=48.0))
+    marrow = np.asarray(done.last.fields.fraction) < 128
+    assert done.last.ledger.births > 60
+    _, pieces = ndimage.label(marrow)  # by faces, as the Euler number counts marrow
+    _, wide = ndimage.label(marrow, np.ones((3, 3, 3)))
+    assert pieces <= wide + 2
+
+
 def test_a_plate_thicker_than_two_cavities_never_perforates() -> None:
     demand = {"erosion_depth_um": E_UM, "wall_thickness_um": E_UM}
     thick = plate((24, 96, 96), 20.0, 260.0)
