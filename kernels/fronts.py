@@ -1,9 +1,9 @@
 """The fronts of BMUs: cavities deepen, wait, and refill from the floor up.
 
-A voxel is refilled only where bone is left beneath it, or where it is a pit in bone: bone at four of its six faces at
-least. A cavity that broke through a plate or a rod therefore stays open, as its rim has bone at three faces at most: that
-one rule makes perforation permanent. Without pits, floors that lie askew (of neighbors on a curved surface, or on one
-that runs diagonally, where every other sheet of voxels has its own) would leave pores of one voxel behind.
+A voxel is refilled only where bone is left beneath it, or where it is a pit with bone at four of its six faces or more.
+A cavity that broke through a plate or a rod therefore stays open, as its rim has bone at three faces at most: that one
+rule makes perforation permanent. Without pits, floors that lie askew (of neighbors on a curved surface, or on one that
+runs diagonally, where every other sheet of voxels has its own) would leave pores of one voxel behind.
 
 A BMU's voxels are listed in the order in which its front reaches them, so that at any time the front changes few tiles
 of the list, those between `Tiles.low` and `Tiles.high`. The others are not looked at, unless they wait for a floor.
@@ -233,7 +233,7 @@ def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where:
 
 
 def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
-    """Whether bone lies at `_PIT` of a voxel's six faces at least; what lies outside the volume mirrors what is inside."""
+    """Whether bone lies at `_PIT` of a voxel's six faces or more; what lies outside the volume mirrors what is inside."""
     place, faces = (z, y, x), jnp.zeros(z.shape, jnp.int32)
     for axis, length in enumerate(fraction.shape):
         for side in (-1, 1):
