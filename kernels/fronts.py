@@ -233,13 +233,14 @@ def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where:
 
 
 def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
-    """Whether bone lies at `_PIT` of a voxel's six faces or more; what lies outside the volume mirrors what is inside."""
-    place, faces = (z, y, x), jnp.zeros(z.shape, jnp.int32)
+    """Whether bone lies at `_PIT` of a voxel's six faces or more; beyond the border the volume is its mirror image."""
+    faces = jnp.zeros(z.shape, jnp.int32)
     for axis, length in enumerate(fraction.shape):
         for side in (-1, 1):
+            place = [z, y, x]
             beside = place[axis] + side
-            beside = jnp.where((beside >= 0) & (beside < length), beside, place[axis] - side)
-            faces += read(fraction, *(beside if k == axis else place[k] for k in range(3)), where) >= cav.BONE
+            place[axis] = jnp.where((beside >= 0) & (beside < length), beside, place[axis] - side)
+            faces += read(fraction, place[0], place[1], place[2], where) >= cav.BONE
     return faces >= _PIT
 
 

@@ -151,7 +151,7 @@ def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
 @pytest.mark.slow
 def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
     """Sheets of a plate across x + y each have their own floor: no BMU may leave every other one empty."""
-    z, y, x = np.indices((24, 48, 48))
+    _, y, x = np.indices((24, 48, 48))
     across = np.abs(((x + y) % 24) - 11.5) / np.sqrt(2.0)
     bone = Volume.from_array((across < 3.3).astype(np.uint8) * np.uint8(255), 25.0)
     done = run(bone, study(3.0, activation_frequency_per_year=1.0, erosion_depth_um=50.0, wall_thickness_um=48.0))
