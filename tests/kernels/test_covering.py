@@ -1,10 +1,12 @@
 """Large balls: asked voxel by voxel they give the integers of painting and of the definition; none needed is pruned."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from reference.morphometry import squared_radius_by_definition
 
-from microct.kernels import covering, pruning, thickness
+from microct.kernels import covering, painting_device, pruning, thickness
 from microct.kernels.distance import squared_distance
 
 
@@ -40,6 +42,21 @@ def test_every_voxel_has_the_integer_of_painting(monkeypatch, closed):
     assert found[5][0].max() > 20**2
     for asked, painted in zip(found[5], found[1000], strict=True):
         np.testing.assert_array_equal(asked, painted)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+def test_balls_too_large_for_a_device_are_asked_of_the_host(monkeypatch, closed):
+    mask = _with_few_holes((20, 24, 22), 4, seed=2)
+    within = np.zeros(mask.shape, bool)
+    within[4:12, 5:20, 3:18] = True
+    expected = thickness.local_squared_radius(mask, closed=closed)
+    monkeypatch.setattr(painting_device, "FARTHEST", 5)
+    monkeypatch.setattr(thickness, "_TOO_LARGE", 6**2)
+    found = thickness.local_squared_radius(jnp.asarray(mask), closed=closed)
+    part = thickness.local_squared_radius(jnp.asarray(mask), closed=closed, within=within)
+    assert isinstance(found, jax.Array)
+    np.testing.assert_array_equal(np.asarray(found), expected)
+    np.testing.assert_array_equal(np.asarray(part)[within], expected[within])
 
 
 def test_balls_of_any_size_at_any_place_in_many_boxes(monkeypatch):
