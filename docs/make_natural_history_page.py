@@ -197,9 +197,9 @@ def why_lines() -> Iterator[str]:
         starts = [(n - VARIANT_EDGE) // 2 for n in volume.shape]
         grey = crop(volume, tuple((start, start + VARIANT_EDGE) for start in starts))
         bone = segment(grey if work_um is None else resample(grey, work_um), "otsu", 0.0, True)
-        load: dict[str, dict] = {} if months is None else {"load": {"axis": "z", "every_months": months}}
+        load: dict = {"axis": "none" if months is None else "z", "every_months": months or 6.0}
         for seed in SEEDS:
-            life = lived(f"{name}, {variant}, seed {seed}", bone, study_of(remodeling={"seed": seed}, **load))
+            life = lived(f"{name}, {variant}, seed {seed}", bone, study_of(remodeling={"seed": seed}, load=load))
             spans = ((-2.0, 0.0), (0.0, 2.0), (2.0, 7.0), (7.0, 15.0))
             rates = [life.change("BV/TV", *span) / (span[1] - span[0]) for span in spans]
             values = " | ".join(f"{value:+.1f}" for value in (*rates, life.change("BV/TV", 0.0, 10.0)))
