@@ -114,10 +114,12 @@ def _bounds(cell: Array, delta: Array, profile: Array) -> tuple[Array, Array]:
     return low.reshape(shape).min(axis=-1).astype(jnp.int16), high.reshape(shape).max(axis=-1).astype(jnp.int16)
 
 
-def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, size: int) -> BMUTable:
+def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, plan: Plan) -> BMUTable:
     """Decide where the refill of the BMUs of surface that begin it now will stop, so that formed / resorbed = wall /
-    erosion depth; ``size`` rows at once. ``wall`` is (compartments,).
+    erosion depth. ``wall`` is (compartments,).
     """
+    # Lists of tunnels may be longer; those of BMUs of surface end here.
+    size, entries = plan.row_chunk, plan.geometry.entries
     born = step - schedule.refill_start
     first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
     end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)
@@ -125,6 +127,9 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
     def some(start: Array, stops: Array) -> Array:
         start = jnp.minimum(first + start, table.born.shape[0] - size)
         rows = jax.tree.map(lambda column: jax.lax.dynamic_slice_in_dim(column, start, size), table)
+        rows = jax.tree.map(
+            lambda column: column[:, :entries] if column.shape[1:] == table.cell.shape[1:] else column, rows
+        )
         used = rows.cell >= 0
         delta, profile, before = (c.astype(jnp.int32) for c in (rows.delta, rows.profile, rows.before))
         dither = cav.dither_of(rows.cell, rows.salt[:, None])
@@ -208,19 +213,31 @@ class _Clock(NamedTuple):
         return jnp.where(refills, end + (((stop - end) * up) >> 12), (end * down) >> 12), refills
 
 
-def _swept(clock_: _Clock, table: BMUTable, tiles: Tiles, age: Array, cones: Cones) -> tuple[Array, Array]:
-    """(shallowest, deepest) front within each tile in the step that ends at ``age``; (rows, tiles)."""
+def _crossed(hands: _Clock, table: BMUTable, tiles: Tiles, age: Array, cones: Cones, plan: Plan) -> Array:
+    """Tiles within which some front may pass a voxel in the step that ends at ``age``; (rows, tiles) bool."""
     assert tiles.near is not None
     assert tiles.far is not None
-    osteonal = ((table.kind & OSTEONAL) != 0)[:, None]
-    end, stop = table.final_front[:, None], table.stop_front[:, None]
-    first = ((age - 1) << 12)[:, None] - tiles.far.astype(jnp.int32) * cones.travel
-    last = (age << 12)[:, None] - jnp.minimum(tiles.near, tiles.far).astype(jnp.int32) * cones.travel
-    was, _ = clock_.front(first, osteonal, end, stop)
-    front, refills = clock_.front(last, osteonal, end, stop)
-    turned = refills & (first < clock_.start[osteonal.astype(jnp.int32)] << 12)
-    deep = jnp.where(turned, jnp.maximum(end, jnp.maximum(was, front)), jnp.maximum(was, front))
-    return jnp.minimum(was, front), deep
+    rows = table.live.shape[0]
+    size = min(rows, 16 * plan.row_chunk)
+    columns = (age, table.kind, table.final_front, table.stop_front, tiles.low, tiles.high, tiles.near, tiles.far)
+
+    def some(start: Array, crossed: Array) -> Array:
+        start = jnp.minimum(start, rows - size)
+        here = [jax.lax.dynamic_slice_in_dim(column, start, size) for column in columns]
+        age, kind, end, stop = (column[:, None] for column in here[:4])
+        low, high, near, far = (column.astype(jnp.int32) for column in here[4:])
+        osteonal = (kind & OSTEONAL) != 0
+        first = ((age - 1) << 12) - far * cones.travel
+        last = (age << 12) - jnp.minimum(near, far) * cones.travel
+        was, _ = hands.front(first, osteonal, end, stop)
+        front, refills = hands.front(last, osteonal, end, stop)
+        shallow, deep = jnp.minimum(was, front), jnp.maximum(was, front)
+        turned = refills & (first < hands.start[osteonal.astype(jnp.int32)] << 12)
+        deep = jnp.where(turned, jnp.maximum(end, deep), deep)
+        return put_rows(crossed, (shallow != deep) & (low <= deep) & (high >= shallow), start)
+
+    used = jnp.max(jnp.where(table.live, jnp.arange(1, rows + 1), 0))
+    return chunks(used, size, some, jnp.zeros(tiles.low.shape, bool))
 
 
 def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array) -> Array:
@@ -270,11 +287,12 @@ def advance(
     age = clock(table, step, schedule)
     was, _ = _front(table, age - 1, schedule)
     front, refills = _front(table, age, schedule)
-    shallow, deep = jnp.minimum(was, front)[:, None], jnp.maximum(was, front)[:, None]
-    if cones is not None:
+    if cones is None:
+        shallow, deep = jnp.minimum(was, front)[:, None], jnp.maximum(was, front)[:, None]
+        crossed = (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
+    else:
         hands = _Clock.of(schedule, cones)
-        shallow, deep = _swept(hands, table, tiles, age, cones)
-    crossed = (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
+        crossed = _crossed(hands, table, tiles, age, cones, plan)
     work = Ranked.of((table.live[:, None] & (crossed | tiles.waiting))[None])
 
     # First decide for all, reading the bone as it is; then write.

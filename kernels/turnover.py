@@ -64,7 +64,7 @@ def block(
         fields, table, tiles, count, done, births = carry
         step = first + done
         now = jax.tree.map(lambda asked: asked[done], demand)
-        table = set_refill_ends(table, step, schedule, now.wall, plan.row_chunk)
+        table = set_refill_ends(table, step, schedule, now.wall, plan)
         if cones is not None:
             table = set_canals(table, step, cones, now.osteon_wall)
         fields, table, tiles = advance(fields, table, tiles, step, schedule, plan, cones)
