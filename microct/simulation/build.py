@@ -218,7 +218,8 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     spares = (packets + 24.0) * activation.candidates_for(1.0 / area, volume.values.size)
     packet_candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares) if most else 0
     # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
-    rows = births * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
+    usual = births * (_SPARE / _SPARE_FELT if weighted else 1.0)
+    rows = usual * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
     rows = math.ceil((rows + 32) / 32) * 32
     on_cpu = jax.default_backend() == "cpu"
     plan = Plan(
@@ -292,7 +293,8 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
         axis=axis,
     )
     journey = int(cones.travel) * window[axis] / FRONT
-    more = births * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
+    usual = most * canals * _SPARE
+    more = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
     return replace(model, plan=plan, rows=model.rows + math.ceil((more + 32) / 32) * 32)
 
 
