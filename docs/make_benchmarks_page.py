@@ -160,12 +160,13 @@ def microfe(found: list[dict[str, Any]]) -> str:
             rows.append([
                 record["name"], name, own["degrees_of_freedom"] / 1e6, own["us_per_dof"],
                 own.get("wall_s_per_million_dof"), own["iterations"], own["peak_process_bytes_per_dof"],
-                own.get("array_bytes_per_dof"), own.get("peak_device_bytes_per_dof"), sum(joules.values()) if joules else None,
+                own.get("array_bytes_per_dof"), own.get("peak_device_bytes_per_dof"),
+                sum(joules.values()) if joules else None,
                 row.get("parosol", {}).get("us_per_dof"), row.get("times_faster"),
             ])  # fmt: skip
     return table(["machine", "bone", "million dof", "processor us a dof", "wall s a million dof", "steps",
-                  "process byte a dof", "arrays, byte a dof", "device byte a dof", "joule a million dof", "ParOSol, us a dof",
-                  "ParOSol by ours"], rows)  # fmt: skip
+                  "process byte a dof", "arrays, byte a dof", "device byte a dof", "joule a million dof",
+                  "ParOSol, us a dof", "ParOSol by ours"], rows)  # fmt: skip
 
 
 def ways(found: list[dict[str, Any]]) -> str:
