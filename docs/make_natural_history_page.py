@@ -68,11 +68,11 @@ WHY_END = """\
   the miss is not explained here; the half that makes loss of trabecular bone that of a spine is itself unverified.
 - **Late loss too fast**, by two donors. 67599 and 67960, with BV/TV of 7.2 and 3.8 %, begin as sparse as the others
   end; the donors' ages are not known to us. The three with 10 % and more lose, halved, 1.15 % a year from +2 to +7
-  (target 1.1) and 11.9 % in ten years (target 10.6), both within 30 %; this was looked at after the fact. Load in the
-  loop spares bone with both seeds: 16 instead of 21 % of bone volume in ten years.
-- **Plates and rods.** Perforation is almost half of the three modes in the two densest vertebrae, a quarter in LHDL 3155,
-  and a twentieth in the sparsest, which has few plates left; the 73 % of Liu, Guo 2008 is of other bone. Finer voxels do
-  not raise the share, so that thin plates read as rods at 50 um are not what decides.
+  (target 1.1) and 11.9 % in ten years (target 10.6), both within 30 %; this was looked at after the fact. Load in
+  the loop spares bone with both seeds: 16 instead of 21 % of bone volume in ten years.
+- **Plates and rods.** Perforation is almost half of the three modes in the two densest vertebrae, a quarter in LHDL
+  3155, and a twentieth in the sparsest, which has few plates left; the 73 % of Liu, Guo 2008 is of other bone. Finer
+  voxels do not raise the share, so that thin plates read as rods at 50 um are not what decides.
 """
 
 

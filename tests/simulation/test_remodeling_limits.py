@@ -149,6 +149,7 @@ def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
     """Sheets of a plate across x + y each have their own floor: no BMU may leave every other one empty."""
     _, y, x = np.indices((24, 48, 48))
