@@ -34,8 +34,10 @@ def test_the_table_follows_the_parameters():
 
 # Those of formation on quiet surface act where a drug drives it.
 UNDER_DRUG = ("reserve_time_d", "reserve_use", "modeling_um_per_yr")
+# Those of body mass act where the study states one.
+OF_BODY_MASS = ("estrogen_per_bmi", "bmi_of_sources")
 # Inert here, by design: RANK occupancy is never below health without a drug, and no ovaries are removed.
-IDLE = {"osteoclast_life_basal", "surgical_floor", "surgical_decay_yr", *UNDER_DRUG}
+IDLE = {"osteoclast_life_basal", "surgical_floor", "surgical_decay_yr", *UNDER_DRUG, *OF_BODY_MASS}
 SOME = Patient("early", 38.0, 1.0)
 TIMES = np.array([1.0, 3.0, 9.0])
 
@@ -67,6 +69,15 @@ def test_constants_of_modeling_act_under_romosozumab(name):
     usual, other = (course(SOME, np.array([1.5, 2.0]), one, treatments=given) for one in (p, changed))
     assert (usual.modeling_um_per_yr > 0).all()
     assert not np.allclose(other.modeling_um_per_yr, usual.modeling_um_per_yr, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", OF_BODY_MASS)
+def test_constants_of_body_mass_act_where_one_is_stated(name):
+    p = CellParameters()
+    changed = dataclasses.replace(p, **{name: 0.9 * getattr(p, name)})
+    light = dataclasses.replace(SOME, bmi_kg_m2=20.0)
+    usual, other = (course(light, TIMES, one) for one in (p, changed))
+    assert not np.allclose(other.activation_frequency_per_yr, usual.activation_frequency_per_yr, rtol=1e-4)
 
 
 def test_constants_of_the_other_compartment_act_there():
