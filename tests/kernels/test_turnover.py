@@ -155,7 +155,7 @@ def quarters():
     [
         (40.0, 21, False, False, 0, 0),
         (50.0, 9, False, False, 0, 0),
-        (44.0, 13, True, False, 0, 0),
+        pytest.param(44.0, 13, True, False, 0, 0, marks=pytest.mark.slow),
         pytest.param(44.0, 15, True, True, 40, 0, marks=pytest.mark.slow),
         pytest.param(44.0, 17, True, True, 40, 60, marks=pytest.mark.slow),
         pytest.param(44.0, 14, False, True, 24, 0, marks=pytest.mark.slow),

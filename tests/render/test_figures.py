@@ -29,6 +29,7 @@ def table() -> Table:
     return Table(tuple(rows))
 
 
+@pytest.mark.slow
 def test_every_symbol_and_unit_is_in_the_figure(table: Table, tmp_path: Path) -> None:
     made = figures(table, tmp_path / "run", title="vertebra L4")
     assert [path.name for path in made] == ["indices.png", "indices.svg", "headline.png", "headline.svg"]

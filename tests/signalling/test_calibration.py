@@ -28,7 +28,8 @@ def series(noise: float) -> list[Observation]:
     ]
 
 
-@pytest.mark.parametrize("noise", [pytest.param(0.0, marks=pytest.mark.slow), 1.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("noise", [0.0, 1.0])
 def test_the_truth_is_recovered_with_its_uncertainty(noise):
     found = fit(SHE, series(noise), list(TRUTH), prior=3.0)
     assert found.arrived

@@ -78,6 +78,7 @@ def test_depth_is_that_of_the_compartment() -> None:
         np.testing.assert_allclose(asked[kind == number], factor * 45.0 / UM, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_bone_without_a_cortex_keeps_its_bits() -> None:
     """Looked for and not found is the same as not looked for."""
     bone = sample("trabecular", size_mm=1.2, voxel_size_um=40.0, seed=3)

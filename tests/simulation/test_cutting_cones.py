@@ -268,6 +268,7 @@ def test_cones_need_a_cortex() -> None:
 
 
 @pytest.mark.scan
+@pytest.mark.slow
 def test_made_osteons_are_as_large_as_a_real_one(shared_data: Path) -> None:
     """One human osteon, segmented by hand: radius 108 um, canal 30 um. Made with its size it has its size; made with
     our defaults, iliac means of Agerbaek 1991, it is smaller by no more than 40 %.

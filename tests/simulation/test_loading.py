@@ -107,6 +107,7 @@ def test_usual_load_on_the_bone_of_the_scan_changes_nothing(bone: Volume, axis: 
     assert np.count_nonzero(state.felt.share) == (1 if axis == "z" else 3)
 
 
+@pytest.mark.slow
 def test_disuse_costs_bone_and_overload_adds_it(bone: Volume) -> None:
     share = {
         activity: (state := after(bone, 1.5, axis="z", activity=[[0, activity]])).ledger.mass / state.ledger.initial
@@ -139,6 +140,7 @@ def test_bone_that_reaches_no_face_is_refused_at_once() -> None:
         run(first_state(model, lonely), model, asked, lonely)
 
 
+@pytest.mark.slow
 def test_a_resumed_run_under_load_equals_the_uninterrupted_one(bone: Volume, tmp_path: Path) -> None:
     """Stopped between two solutions and resumed: the same bits in state and files; strength is in the table."""
     asked = study(1, axis="z", activity=[[0, 1.0], [0.3, 0.4]], every_months=3, strength=True)

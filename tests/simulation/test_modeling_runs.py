@@ -44,6 +44,7 @@ def arms() -> tuple[Volume, tuple[Model, State], tuple[Model, State]]:
     return bone, lived(bone, treated()), lived(bone, treated(drug=False))
 
 
+@pytest.mark.slow
 def test_a_drug_forms_what_its_cells_ask_for(arms: tuple) -> None:
     """Modeled volume is the demand times the surface, over the run: both faces of the plate [voxel faces]."""
     bone, (model, state), (_, silenced) = arms
@@ -72,6 +73,7 @@ def test_what_no_drug_asks_for_changes_nothing() -> None:
     assert first.ledger.births > 0
 
 
+@pytest.mark.slow
 def test_where_a_run_is_cut_changes_no_bit(arms: tuple) -> None:
     bone, (_, whole), _ = arms
     _, cut = lived(bone, treated(), longest=7)

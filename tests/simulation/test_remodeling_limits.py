@@ -163,6 +163,7 @@ def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
     assert pieces <= wide + 2
 
 
+@pytest.mark.slow
 def test_a_plate_thicker_than_two_cavities_never_perforates() -> None:
     demand = {"erosion_depth_um": E_UM, "wall_thickness_um": E_UM}
     thick = plate((24, 96, 96), 20.0, 260.0)

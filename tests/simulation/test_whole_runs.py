@@ -70,7 +70,7 @@ class StopAt:
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("year", [-0.3, 0.7])
+@pytest.mark.parametrize("year", [-0.3, pytest.param(0.7, marks=pytest.mark.slow)])
 def test_resumed_equals_uninterrupted(
     bone: Volume, study: microct.Study, whole: Path, tmp_path: Path, year: float
 ) -> None:
