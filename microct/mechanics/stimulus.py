@@ -35,12 +35,15 @@ class Response:
     wall_loss: float = 0.15
     wall_gain: float = 0.2
 
-    def __call__(self, stimulus: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(weight of births [1/64], wall thickness [1/128]), uint8, for a stimulus relative to the set point."""
+    def __call__(self, stimulus: np.ndarray, anabolic: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+        """(weight of births [1/64], wall thickness [1/128]), uint8, for a stimulus relative to the set point.
+
+        ``anabolic`` is the share of the answer to overload that the body can give.
+        """
         low = 1.0 - self.lazy_zone
         disuse, overload = np.clip((low - stimulus) / low, 0.0, 1.0), self.overload(stimulus)
         weight = np.round(UNIT_WEIGHT * (1.0 + self.births_gain * disuse))
-        wall = np.round(UNIT_WALL * (1.0 - self.wall_loss * disuse + self.wall_gain * overload))
+        wall = np.round(UNIT_WALL * (1.0 - self.wall_loss * disuse + self.wall_gain * anabolic * overload))
         return np.clip(weight, 0, 255).astype(np.uint8), np.clip(wall, 0, 255).astype(np.uint8)
 
     def overload(self, stimulus: np.ndarray) -> np.ndarray:

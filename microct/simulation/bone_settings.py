@@ -17,8 +17,9 @@ class Modeling(Section):
 
     drug: bool = flag(True, "whether it answers to drugs (romosozumab, teriparatide)")
     load_um_per_year: float = number(
-        10.0, "bone formed in a year at saturation of the stimulus, where load is felt; 0: none", unit="um/yr",
-        low=0, high=200, usual="5 to 30", source="ours, not fitted",
+        6.0, "bone formed in a year at saturation of the stimulus, where load is felt; 0: none", unit="um/yr",
+        low=0, high=200, usual="2 to 30",
+        source="set so that some 4 % of an untreated woman's formation is modeling (Ma et al. 2006, unverified)",
     )  # fmt: skip
     packet_um: float = number(
         30.0, "mean thickness that one site forms", unit="um", low=5, high=60, usual="20 to 40",

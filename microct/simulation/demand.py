@@ -45,6 +45,12 @@ class Demand:
     cortical: tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...] = field(default=())
     osteons: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
+    def estradiol(self, step: int) -> float:
+        """Estradiol at a step, relative to health; 1 during the burn-in."""
+        series = self.signals["E2"]
+        value = float(series[min(step, len(series) - 1)])
+        return 1.0 if np.isnan(value) else value
+
     @property
     def births(self) -> np.ndarray:
         """Activation frequency by compartment, (compartments, steps) [1/yr]."""

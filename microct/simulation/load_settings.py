@@ -70,6 +70,10 @@ class Load(Section):
         0.2, "share of the wall that is added at saturation", low=0, high=0.25, usual="0.05 to 0.2",
         source="ours, not fitted",
     )  # fmt: skip
+    estrogen_share: float = number(
+        0.67, "share of the answer to overload that needs estrogen: it is lost where none is left", low=0, high=1,
+        usual="0 to 0.7", source="Lee et al. 2003: a third is left in female mice without ER-alpha (unverified)",
+    )  # fmt: skip
     sensing_um: float = number(
         150.0, "distance over which osteocytes feel (standard deviation)", unit="um", low=10, high=1000,
         usual="100 to 200", source="Mullender, Huiskes 1995: 100 um (unverified)",
@@ -87,6 +91,10 @@ class Load(Section):
     def felt(self) -> bool:
         """Whether load is in the loop at all."""
         return self.axis != "none"
+
+    def anabolic(self, estradiol: float) -> float:
+        """Share of the answer to overload that is given, for estradiol relative to health."""
+        return 1.0 - self.estrogen_share * (1.0 - min(max(estradiol, 0.0), 1.0))
 
     def activity_at(self, year: float) -> float:
         """Load relative to the usual; before the first pair that of the first."""

@@ -101,8 +101,9 @@ class Loading:
         now = felt(sensed, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
         usual = known.set_point.astype(np.float32)
         stimulus = (self.settings.activity_at(year) ** 2 * now / known.scale + _UNFELT) / (usual + _UNFELT)
-        weight, wall = self._response(stimulus)
-        modeling = np.round(255.0 * self._response.overload(stimulus)).astype(np.uint8)
+        anabolic = self.settings.anabolic(model.demand.estradiol(state.step))
+        weight, wall = self._response(stimulus, anabolic)
+        modeling = np.round(255.0 * anabolic * self._response.overload(stimulus)).astype(np.uint8)
         answer = known._replace(local=Local(jnp.asarray(weight), jnp.asarray(wall), jnp.asarray(modeling)))
         energy *= np.float32(self.settings.activity_at(year) ** 2)
         return dataclasses.replace(state, felt=answer, local=answer.local), energy

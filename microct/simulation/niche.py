@@ -91,7 +91,7 @@ class Niche:
         """What is kept until the next time, and damage now: at first that which usual load holds steady."""
         here = energy.reshape(-1)[voxels]
         first = wear.damage is None
-        scale = float((here.astype(np.float64) ** self.settings.damage_exponent).mean()) if first else wear.scale
+        scale = self.law.scale(here) if first else wear.scale
         rate = self.law.rate(here, scale)
         if first:
             damage = rate / np.float32(HEALTHY_TURNOVER_PER_YR)

@@ -57,8 +57,26 @@ class Law:
     exponent: float = 2.0
     death_per_yr: float = 0.01
 
+    def scale(self, energy: np.ndarray) -> float:
+        """What measures the power of energy, so that its mean, `MOST_DAMAGE` at most, is 1 on the bone of the scan.
+
+        A few voxels of a rough surface carry most of the power; cut off without this, the mean would be below 1.
+
+        Args:
+            energy: (voxels,) strain energy density of that bone [MPa].
+        """
+        power = np.maximum(energy, 0.0).astype(np.float64) ** self.exponent
+        number = len(power)
+        # With the largest k cut off, sum(others) / scale + k most = number; the right k is the least that fits.
+        k = np.arange(min(int(number / MOST_DAMAGE) + 1, number))
+        largest = -np.sort(-np.partition(power, number - len(k))[number - len(k) :])
+        rest = power.sum() - np.concatenate([[0.0], np.cumsum(largest[:-1])])
+        scales = rest / np.maximum(number - k * MOST_DAMAGE, 1e-9)
+        fits = largest <= MOST_DAMAGE * scales
+        return float(scales[np.argmax(fits)]) if fits.any() and power.any() else 1.0
+
     def rate(self, energy: np.ndarray, scale: float) -> np.ndarray:
-        """Damage done in a year, float32: ``scale`` is the mean of the power of energy over the bone of the scan.
+        """Damage done in a year, float32; ``scale`` is that of the bone of the scan.
 
         Scaled so that healthy turnover f holds damage at 1 on the mean: steady damage is rate / f.
         """

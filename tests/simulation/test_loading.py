@@ -117,6 +117,30 @@ def test_disuse_costs_bone_and_overload_adds_it(bone: Volume) -> None:
     assert share[1.0] < share[2.0] - 0.02
 
 
+@pytest.mark.parametrize(("share", "left"), [(0.67, 0.33), (0.0, 1.0)])
+def test_overload_is_answered_less_without_estrogen_and_disuse_as_ever(bone: Volume, share: float, left: float) -> None:
+    """Of the wall and of the bone that overload adds a third is left; with ``estrogen_share = 0`` all of it."""
+
+    def answer(estradiol: float, activity: float) -> Any:
+        asked = study(1, axis="z", activity=[[0, activity]], estrogen_share=share)
+        model = build(bone, asked)
+        signals = model.demand.signals | {"E2": np.full(model.calendar.total_steps, estradiol)}
+        model = dataclasses.replace(model, demand=dataclasses.replace(model.demand, signals=signals))
+        felt = Loading.of(asked.load, bone).renewed(first_state(model, bone), model).felt
+        assert felt is not None
+        return felt.local
+
+    inside = bone.values >= 128
+    with_it, without = answer(1.0, 2.0), answer(0.0, 2.0)
+    asks = np.asarray(with_it.modeling)[inside].astype(float)
+    assert asks.max() > 200.0
+    np.testing.assert_allclose(np.asarray(without.modeling)[inside], left * asks, atol=1.0)
+    added = np.asarray(with_it.wall)[inside].astype(float) - 128.0
+    np.testing.assert_allclose(np.asarray(without.wall)[inside] - 128.0, left * added, atol=1.0)
+    for one, other in zip(answer(1.0, 0.5), answer(0.0, 0.5), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_bone_that_carries_no_load_is_out_of_use(bone: Volume) -> None:
     asked = study(1, axis="z")
     model = build(bone, asked)

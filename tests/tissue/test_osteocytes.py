@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR
-from microct.tissue.osteocytes import Deaths, Law, targeted_weight
+from microct.tissue.osteocytes import MOST_DAMAGE, Deaths, Law, targeted_weight
 
 STEP_YR = 10.0 / 365.25
 LAW = Law(2.0, 0.05)
@@ -38,6 +38,18 @@ def test_damage_without_remodeling_is_rate_times_time() -> None:
     np.testing.assert_allclose(damage, rate * 10.0, rtol=1e-6)
     # alive' = -(mu + k rate t) alive
     np.testing.assert_allclose(alive, np.exp(-0.01 * 10.0 - 0.05 * rate * 50.0), rtol=1e-6)
+
+
+def test_damage_of_the_scan_is_one_on_the_mean_though_most_of_the_power_is_in_few_places() -> None:
+    energy = np.random.default_rng(3).lognormal(0.0, 1.5, 20_000).astype(np.float32)
+    power = energy.astype(np.float64) ** 2
+    assert np.minimum(power / power.mean(), MOST_DAMAGE).mean() < 0.9
+    steady = LAW.rate(energy, LAW.scale(energy)) / HEALTHY_TURNOVER_PER_YR
+    assert steady.max() == MOST_DAMAGE
+    assert steady.mean() == pytest.approx(1.0, rel=1e-4)
+    even = np.full(50, 0.3, np.float32)
+    assert LAW.scale(even) == pytest.approx(0.09, rel=1e-6)
+    assert LAW.scale(np.zeros(50, np.float32)) == 1.0
 
 
 def test_damage_under_remodeling_is_rate_over_turnover() -> None:
