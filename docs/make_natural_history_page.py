@@ -53,9 +53,9 @@ VARIANT_EDGE, SEEDS = 40, (1, 2)
 HEAD = """# Natural history
 
 Made by `python docs/make_natural_history_page.py`; do not edit. Five scans of human donors live through a natural
-menopause at 51, from 49 to 66 years of age, under the load of their scan (micro-FE along z once a year), with osteocytes
-that call BMUs (`osteocytes.on`); nothing was fitted to these bones. Years count from the final menstrual period. Each scan begins with two years of healthy
-remodeling, before year -2.
+menopause at 51, from 49 to 66 years of age, under the load of their scan (micro-FE along z once a year), with
+osteocytes that call BMUs (`osteocytes.on`); nothing was fitted to these bones. Years count from the final menstrual
+period. Each scan begins with two years of healthy remodeling, before year -2.
 
 Vertebrae: BoneBox (BSD-3-Clause, Qian Cao), the middle 3.6 mm at 50 um. LHDL 3155: the middle 3.5 mm, at 39 um. At this
 voxel size a cavity is about one voxel deep (docs/science-remodeling.md, "Known limits").
