@@ -7,6 +7,7 @@ steps (a K-cycle). The preconditioner works in float32; solution, residual and d
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels.elasticity import dot, nothing_like
+from microct.kernels.elasticity import chunk_of, dot, nothing_like
 from microct.kernels.multigrid_levels import Hierarchy
 from microct.kernels.multigrid_products import diagonal, fine_product, left_over, prolonged, restricted, stiffness_times
 
@@ -43,29 +44,28 @@ class Outcome(NamedTuple):
     left: jax.Array
 
 
-def _smoothed(
-    tree: Hierarchy, n: int, x: jax.Array | None, residual: jax.Array, updates: int
-) -> tuple[jax.Array, jax.Array]:
-    """Chebyshev of the fourth kind from x, or from 0; the residual returned belongs to x after ``updates`` steps."""
+def _swept(
+    tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, move: jax.Array, turns: tuple[int, int]
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Chebyshev smoothing of the fourth kind, one move at a time: x, the residual that belongs to it, and the next move.
+
+    A turn makes the move that is at hand, before it the residual learns of it, after it the next one is worked out. The
+    polynomial begins with the move of turn 0, which knows of none before; all is done in the place of what it replaces.
+    """
     scale = tree.levels[n].smoothing[:, None, :]
 
-    def moved(k: Any, move: jax.Array, residual: jax.Array) -> jax.Array:
-        # scale times residual first: a number times scale would be kept, as the same in every step
-        return (2 * k - 1) / (2 * k + 3) * move + (8 * k + 4) / (2 * k + 3) * (scale * residual)
-
-    def step(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def turn(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         x, residual, move = state
-        move = moved(k.astype(x.dtype), move, residual)
-        return x + move, left_over(tree, n, residual, move), move
+        residual = left_over(tree, n, residual, move)
+        return x + move, residual, next_move(k, residual, move)
 
-    move = 4 / 3 * (scale * residual)  # the first step, from rest
-    x = move if x is None else x + move
-    if updates:
-        state = (x, left_over(tree, n, residual, move), move)
-        x, residual, move = lax.fori_loop(1, updates, step, state)
-    if 0 < updates < _degree(n):  # the last move needs no residual after it
-        x = x + moved(float(updates), move, residual)
-    return x, residual
+    def next_move(k: jax.Array, residual: jax.Array, move: jax.Array) -> jax.Array:
+        k = k.astype(residual.dtype)
+        kept = jnp.where(k == 0, 0, (2 * k - 1) / (2 * k + 3))
+        # scale times residual first: a number times scale would be kept, as the same in every step
+        return kept * move + (8 * k + 4) / (2 * k + 3) * (scale * residual)
+
+    return lax.fori_loop(*turns, turn, (x, residual, move))
 
 
 def _degree(n: int) -> int:
@@ -77,7 +77,9 @@ def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
     if n == len(tree.levels) - 1:
         flat = jnp.swapaxes(residual, 1, 2).reshape(-1, residual.shape[1])
         return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, residual.shape[1]), 1, 2)
-    x, left = _smoothed(tree, n, None, residual, _degree(n))
+    degree = _degree(n)
+    first = 4 / 3 * (tree.levels[n].smoothing[:, None, :] * residual)
+    x, left, _ = _swept(tree, n, nothing_like(residual), residual, first, (1, degree + 1))
     below = restricted(tree, n, left)
     steps = STEPS[min(n, len(STEPS) - 1)]
     if n + 1 == len(tree.levels) - 1 or steps == 0:
@@ -85,7 +87,8 @@ def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
     else:
         correction = _few_steps(tree, n + 1, below, steps)
     correction = prolonged(tree, n, correction, nothing_like(x))
-    return _smoothed(tree, n, x + correction, left_over(tree, n, left, correction), _degree(n) - 1)[0]
+    x, _, move = _swept(tree, n, x, left, correction, (0, degree))
+    return x + move
 
 
 def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.Array:
@@ -119,7 +122,22 @@ def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
 
 def _exact_inner(a: jax.Array, b: jax.Array) -> jax.Array:
     """(cases, 1) inner product of each case, summed in float64."""
-    return _inner(a.astype(jnp.float64), b.astype(jnp.float64))
+    rows = chunk_of(a.shape[0])
+
+    def add(i: jax.Array, total: jax.Array) -> jax.Array:  # the longer floats of a few rows at a time
+        here = [lax.dynamic_slice_in_dim(each, i * rows, rows).astype(jnp.float64) for each in (a, b)]
+        return total + _inner(*here)
+
+    return lax.fori_loop(0, a.shape[0] // rows, add, jnp.zeros((a.shape[1], 1), jnp.float64))
+
+
+def _in_place(change: Callable[[jax.Array], jax.Array], values: jax.Array, count: jax.Array) -> jax.Array:
+    """The changed values, laid down once, where the old ones were; ``count`` is any number from 0 up.
+
+    A loop of one turn, whose number of turns a compiler cannot know: otherwise it would work the new values out anew
+    wherever they are used, and keep alive all that they are made of.
+    """
+    return lax.fori_loop(0, jnp.minimum(count + 1, 1), lambda _, old: change(old), values)
 
 
 def _nonzero(value: jax.Array) -> jax.Array:
@@ -201,7 +219,7 @@ def solve(
         # z . K direction is conjugation to the last direction, whatever the preconditioner did
         beta = jnp.where(product > 0, -_exact_inner(z, image) / _nonzero(product), 0)
         # any direction will do, as long as its image is exact: float32 holds one
-        direction = (z + beta * direction).astype(jnp.float32)
+        direction = _in_place(lambda last: (z + beta * last).astype(jnp.float32), direction, count)
         exact = fine_product(fine, direction, stiffness)
         product = _exact_inner(direction, exact)
         # a case that is done stays as it is

@@ -55,9 +55,9 @@ def _added(tree: Hierarchy, n: int, total: Array, x: Array, sign: float) -> Arra
     if n == 0:
         return stiffness_product(x, level.nodes, level.modulus, sign * tree.stiffness, level.count, total)
     if level.matrices is not None:
-        return _matrix_product(total, x, level.nodes, level.matrices, level.count, sign)
+        return _matrix_product(total, x, level.nodes, level.matrices, sign)
     total = _children_product(total, x, level, sign * tree.children)
-    return _matrix_product(total, x, level.nodes[level.extra_cells], level.extra, level.extra_count, sign)
+    return _matrix_product(total, x, level.nodes[level.extra_cells], level.extra, sign)
 
 
 def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
@@ -189,19 +189,14 @@ def _of_children(here: Array, moduli: Array, children: Array) -> Array:
     return dot(force.reshape(24, -1).T, jnp.asarray(TO_PARITIES))
 
 
-def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, count: Array, sign: float) -> Array:
-    """``total`` with ``sign`` times the product of cells that have a matrix each added."""
-    chunk = min(chunk_of(nodes.shape[0]), 128)
-    cases = x.shape[1]
+def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, sign: float) -> Array:
+    """``total`` with ``sign`` times the product of cells that have a matrix each added.
 
-    def add(i: Array, total: Array) -> Array:
-        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
-        matrix = lax.dynamic_slice_in_dim(matrices, i * chunk, chunk)
-        here = sign * gathered(x, corners).reshape(chunk, cases, 24)
-        force = jnp.einsum("kci,kij->kcj", here, matrix, precision=lax.Precision.HIGHEST)
-        return scattered(total, corners, force.reshape(-1, 24))
-
-    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
+    All at once: matrices are read where they lie, at the speed of memory; a chunk of them would first be copied.
+    """
+    here = sign * gathered(x, nodes).reshape(-1, x.shape[1], 24)
+    force = jnp.einsum("kci,kij->kcj", here, matrices, precision=lax.Precision.HIGHEST)
+    return scattered(total, nodes, force.reshape(-1, 24))
 
 
 def _moved(total: Array, values: Array, source: Array, target: Array, weights: Array, count: Array) -> Array:
