@@ -70,9 +70,9 @@ def elasticity_product(edge: int, kind: str) -> Work:
 
     size = 4 if kind == "float32" else 8
     return Work(
-        f"elasticity product, {kind}", edge, voxels, voxels * 36.0 + nodes * 6.0 * size,
+        f"elasticity product, {kind}", edge, voxels, voxels * 20.0 + nodes * 6.0 * size,
         voxels * (2.0 * 24 * 24 + 48), kind, do,
-        "8 node numbers and a modulus a voxel; displacement read, force written; a full 24 x 24 product",
+        "4 node numbers and a modulus a voxel; displacement read, force written; a full 24 x 24 product",
     )  # fmt: skip
 
 
@@ -86,8 +86,8 @@ def multigrid_cycle(edge: int) -> Work:
         # pre-smoothing, the correction's residual, post-smoothing; below the finest one more in each of the few steps
         products = visits * (2 * multigrid.DEGREES[min(n, len(multigrid.DEGREES) - 1)] + (n > 0))
         cells, points = float(level.count), float(level.smoothing.shape[0])
-        own, work = (4.0, 1152.0) if n == 0 else (32.0, 9216.0) if n == 1 else (2304.0, 1152.0)
-        bytes_ += products * (cells * (32.0 + own) + points * 24.0)
+        own, work = (20.0, 1152.0) if n == 0 else (64.0, 9216.0) if n == 1 else (2336.0, 1152.0)
+        bytes_ += products * (cells * own + points * 24.0)
         operations += products * cells * (work + 48.0)
         visits *= max(multigrid.STEPS[min(n, len(multigrid.STEPS) - 1)], 1) if n + 2 < len(tree.levels) else 1
     residual = jnp.ones((tree.levels[0].smoothing.shape[0], 1, 3), jnp.float32)

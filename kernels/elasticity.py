@@ -8,6 +8,7 @@ strain and stress are in the order 00, 11, 22, 12, 02, 01 with engineering shear
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -24,6 +25,13 @@ _CHUNK = 4096
 
 #: Matrix products in full float32: shorter floats lose the rigid motions, which must cost no energy.
 _PRECISION = lax.Precision.HIGHEST
+
+# Six numbers in a row, of two nodes that follow one another.
+_PAIRS_READ = lax.GatherDimensionNumbers(offset_dims=(2,), collapsed_slice_dims=(), start_index_map=(0,))
+_PAIRS_WRITTEN = lax.ScatterDimensionNumbers(
+    update_window_dims=(2,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
+)
+_IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS
 
 # Indices come from the mesh and are valid; without this XLA clamps or drops each of them.
 _VALID: dict[str, Any] = {"mode": "promise_in_bounds"}
@@ -78,11 +86,32 @@ def gathered(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
     return jnp.swapaxes(picked, 1, 2).reshape(-1, corners * 3)
 
 
-def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array) -> jax.Array:
-    """``total`` (nodes, cases, 3) with ``rows`` (rows * cases, corners * 3) added at their nodes."""
+def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array, apart: bool = False) -> jax.Array:
+    """``total`` (nodes, cases, 3) with ``rows`` (rows * cases, corners * 3) added at their nodes.
+
+    ``apart``: no node is named twice, but for such as nobody reads.
+    """
     cases = total.shape[1]
     parts = jnp.swapaxes(rows.reshape(nodes.shape[0], cases, nodes.shape[1], 3), 1, 2)
-    return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), **_VALID)
+    return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), unique_indices=apart, **_VALID)
+
+
+def pairs_gathered(displacement: jax.Array, firsts: jax.Array) -> jax.Array:
+    """(rows * cases, 24): as `gathered`, where the corners 2k and 2k + 1 of a row are nodes first and first + 1."""
+    cases, flat = displacement.shape[1], displacement.reshape(-1)
+    if flat.size >= 2**31:
+        raise ValueError(f"expected fewer than 2^31 numbers in a field of displacement, got {flat.size}")
+    picked = lax.gather(flat, 3 * cases * firsts[..., None], _PAIRS_READ, (6 * cases,), mode=_IN_BOUNDS)
+    return jnp.moveaxis(picked.reshape(-1, 4, 2, cases, 3), 3, 1).reshape(-1, 24)
+
+
+def pairs_scattered(total: jax.Array, firsts: jax.Array, rows: jax.Array, apart: bool = False) -> jax.Array:
+    """``total`` with ``rows`` added at the nodes of `pairs_gathered`; ``apart``: no two rows share a node."""
+    cases = total.shape[1]
+    parts = jnp.moveaxis(rows.reshape(-1, cases, 4, 2, 3), 1, 3).reshape(-1, 4, 6 * cases)
+    at = 3 * cases * firsts[..., None]
+    flat = lax.scatter_add(total.reshape(-1), at, parts, _PAIRS_WRITTEN, unique_indices=apart, mode=_IN_BOUNDS)
+    return flat.reshape(total.shape)
 
 
 def nothing_like(values: jax.Array, dtype: Any = None) -> jax.Array:
@@ -107,26 +136,44 @@ def stiffness_product(
 
     Args:
         displacement: (nodes, cases, 3), float32 or float64.
-        nodes: (voxels, 8) int32; rows beyond ``count`` point to a node that nobody reads.
-        modulus: (voxels,) float32, 0 beyond ``count``.
+        nodes: (voxels, 8) int32; rows beyond ``count`` point to nodes that nobody reads. Or (voxels, 4), the even
+            corners, where every odd one is the next node. Or (chunks, voxels, 8 or 4), no two voxels of a chunk sharing
+            a node: then those of a chunk are added side by side.
+        modulus: (voxels,) or (chunks, voxels) float32, 0 beyond ``count``.
         matrix: (24, 24) float32 or float64, in which forces are worked out.
-        count: how many rows matter; those beyond the last chunk are not visited.
+        count: how many rows matter; those beyond the last chunk are not visited. Of no meaning for chunks.
         onto: (nodes, cases, 3) to which they are added, in the type of ``matrix``; None: nothing.
 
     Returns:
         (nodes, cases, 3), in the type of ``matrix``.
     """
+    gather = pairs_gathered if nodes.shape[-1] == 4 else gathered
+    start = nothing_like(displacement, matrix.dtype) if onto is None else onto
+    return voxels_added(
+        start, nodes, modulus, count, lambda here: dot(gather(displacement, here).astype(matrix.dtype), matrix)
+    )
+
+
+def voxels_added(
+    total: jax.Array, nodes: jax.Array, modulus: jax.Array, count: jax.Array, unit: Callable[[jax.Array], jax.Array]
+) -> jax.Array:
+    """``total`` (nodes, cases, 3) with the forces of voxels added, chunk by chunk.
+
+    ``unit`` gives the forces (rows * cases, 24) of voxels of unit modulus from their rows of ``nodes``; the rest is as
+    in `stiffness_product`.
+    """
+    cases, apart = total.shape[1], nodes.ndim == 3
+    scatter = pairs_scattered if nodes.shape[-1] == 4 else scattered
     chunk = chunk_of(nodes.shape[0])
-    cases = displacement.shape[1]
+
+    def part(of: jax.Array, i: jax.Array) -> jax.Array:
+        return lax.dynamic_index_in_dim(of, i, 0, False) if apart else lax.dynamic_slice_in_dim(of, i * chunk, chunk)
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
-        corners = lax.dynamic_slice_in_dim(nodes, i * chunk, chunk)
-        scale = lax.dynamic_slice_in_dim(modulus, i * chunk, chunk).astype(matrix.dtype)
-        force = dot(gathered(displacement, corners).astype(matrix.dtype), matrix) * jnp.repeat(scale, cases)[:, None]
-        return scattered(total, corners, force)
+        here, scale = part(nodes, i), jnp.repeat(part(modulus, i).astype(total.dtype), cases)
+        return scatter(total, here, unit(here) * scale[:, None], apart)
 
-    start = nothing_like(displacement, matrix.dtype) if onto is None else onto
-    return lax.fori_loop(0, _chunks(count, chunk), add, start)
+    return lax.fori_loop(0, nodes.shape[0] if apart else _chunks(count, chunk), add, total)
 
 
 def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:

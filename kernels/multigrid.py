@@ -86,7 +86,7 @@ def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
         correction = cycle(tree, n + 1, below)
     else:
         correction = _few_steps(tree, n + 1, below, steps)
-    correction = prolonged(tree, n, correction, nothing_like(x))
+    correction = prolonged(tree, n, correction)
     x, _, move = _swept(tree, n, x, left, correction, (0, degree))
     return x + move
 
@@ -110,7 +110,7 @@ def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.
         return count + 1, x + rate * direction, left - rate * image, left, direction, _inner(z, left)
 
     first = _inner(residual, residual)
-    nothing = jnp.zeros_like(residual)
+    nothing = nothing_like(residual)
     size = jnp.zeros((residual.shape[1], 1), residual.dtype)
     return lax.while_loop(goes_on, step, (jnp.int32(0), nothing, residual, nothing, nothing, size))[1]
 
@@ -153,8 +153,6 @@ def prepared(tree: Hierarchy) -> Hierarchy:
         # what floats leave of a held corner is not stiffness
         real = total > 1e-5 * total[:-1].max()
         real = real.at[-1].set(False)
-        if level.free is not None:
-            real &= level.free
         inverse = jnp.where(real, 1 / jnp.where(real, total, 1), 0)
         now = tree._replace(levels=tuple(levels))
         levels[n] = level._replace(smoothing=inverse / _largest_eigenvalue(now, n, inverse))
@@ -163,10 +161,13 @@ def prepared(tree: Hierarchy) -> Hierarchy:
 
 def _largest_eigenvalue(tree: Hierarchy, n: int, inverse_diagonal: jax.Array) -> jax.Array:
     scale = inverse_diagonal[:, None, :]
+    free = tree.levels[n].free
     rows = jnp.arange(scale.shape[0], dtype=jnp.uint32)[:, None, None]
     # any start with some of every motion will do; this one is the same on every machine
     mixed = (rows * 3 + jnp.arange(3, dtype=jnp.uint32)) * jnp.uint32(2654435761)
     start = jnp.where(scale > 0, (mixed >> 8).astype(jnp.float32) / (1 << 23) - 1, 0)
+    if free is not None:
+        start = jnp.where(free[:, None, :], start, 0)
 
     def step(_: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         x, _size = state

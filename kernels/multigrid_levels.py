@@ -11,21 +11,22 @@ Array = Any
 class Level(NamedTuple):
     """One level: cells, their stiffness, and the nodes of the finer level on which they lie.
 
-    Rows beyond `count` name the last node, which nobody reads.
+    Rows beyond `count` name one of the last two nodes, which nobody reads.
 
     Attributes:
         count: number of cells.
-        nodes: (cells, 8) int32.
-        modulus: (cells,) of voxels, (cells, 8) of the children on the second level, None from the third on.
+        nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them.
+        modulus: (cells,) of voxels, in chunks as their nodes, (cells, 8) of the children on the second level, None from the third on.
         matrices: (cells, 24, 24) float32 from the third level on.
         extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
         free: (nodes, 3) bool on the finest level, False where displacement is given.
         points: (cells, 27) int32 nodes of the finer level.
         more_count, more_points, more_cells: further points of some cells, and these cells.
         more_round: int8, how often a cell has occurred before in `more_cells`.
-        smoothing: (nodes, 3) float32, 0 where held; elsewhere 1 over the diagonal of the stiffness and over the
-            largest eigenvalue of the stiffness scaled by that diagonal.
-        around: (nodes, width) int32 from `gathering.incident` of `nodes`, or None where rows are added in order.
+        smoothing: (nodes, 3) float32, 1 over the diagonal of the stiffness and over the largest eigenvalue of the
+            stiffness scaled by that diagonal; 0 where there is none. (nodes, 1) on the finest level.
+        around: (nodes, width) int32 from `gathering.incident` of `nodes`; None on the finest level, and where rows are
+            added in order.
     """
 
     count: Array

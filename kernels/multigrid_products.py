@@ -1,37 +1,54 @@
 """Products with the stiffness of a level, and motions carried between levels.
 
 Each product has two forms with the same outcome but for rounding. Where one worker goes through the list (CPU), chunks
-that stay in its cache are added to the nodes one after the other. Where many work side by side (GPU; levels that know
-what lies `around` their nodes), forces of all cells are laid down first, and every node gathers its own.
+that stay in its cache are added to the nodes one after the other. Where many work side by side (GPU), voxels come in
+chunks that share no node, and are added at once; of the levels below, which know what lies `around` their nodes, forces
+of all cells are laid down first, and every node gathers its own. No order is left to chance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels.elasticity import chunk_of, dot, gathered, nothing_like, scattered, stiffness_product
+from microct.kernels.elasticity import (
+    chunk_of,
+    dot,
+    gathered,
+    nothing_like,
+    scattered,
+    stiffness_product,
+    voxels_added,
+)
 from microct.kernels.gathering import gathered_sum
 from microct.kernels.multigrid_levels import Hierarchy, Level
 from microct.kernels.parities import SIGNS, TO_PARITIES
 
 Array = Any
 
+#: Parts of a list that many workers take one after the other: what they lay down meanwhile takes that much less memory.
+_PARTS = 8
+
 
 def fine_product(level: Level, x: Array, matrix: Array) -> Array:
     """Forces of all voxels, K x, at free and held nodes alike; (nodes, cases, 3) in the type of ``matrix``."""
-    if level.around is None:
-        return stiffness_product(x, level.nodes, level.modulus, matrix, level.count)
-    scale = jnp.repeat(level.modulus.astype(matrix.dtype), x.shape[1])[:, None]
-    return _at_nodes(dot(gathered(x, level.nodes).astype(matrix.dtype), matrix) * scale, level, x.shape[1])
+    return stiffness_product(x, level.nodes, level.modulus, matrix, level.count)
+
+
+def fine_forces(level: Level, rows: Array) -> Array:
+    """(nodes, cases, 3) sum at the nodes where voxels of unit modulus put ``rows`` (cases, 24) at their corners."""
+    total = jnp.zeros((level.smoothing.shape[0], len(rows), 3), rows.dtype)
+    each = level.nodes.shape[-2] if level.nodes.ndim == 3 else chunk_of(level.nodes.shape[0])
+    return voxels_added(total, level.nodes, level.modulus, level.count, lambda _: jnp.tile(rows, (each, 1)))
 
 
 def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
     """Stiffness of level ``n`` times ``x`` (nodes, cases, 3) float32."""
     level = tree.levels[n]
-    if level.around is None:
+    if n == 0 or level.around is None:
         return _free(level, _added(tree, n, nothing_like(x), x, 1.0))
     return _free(level, _side_by_side(tree, n, x))
 
@@ -39,7 +56,7 @@ def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
 def left_over(tree: Hierarchy, n: int, residual: Array, x: Array) -> Array:
     """What is left of ``residual`` of level ``n`` after a move of ``x``: residual - K x, both float32."""
     level = tree.levels[n]
-    if level.around is None:  # chunk by chunk, in the place of the residual
+    if n == 0 or level.around is None:  # chunk by chunk, in the place of the residual
         return _free(level, _added(tree, n, residual, x, -1.0))
     return _free(level, residual - _side_by_side(tree, n, x))
 
@@ -65,14 +82,17 @@ def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
     coarse = tree.levels[n + 1]
     down = tree.interpolation.T
     if coarse.around is None:
-        total = jnp.zeros((coarse.smoothing.shape[0], *residual.shape[1:]), residual.dtype)
+        total = _zeros(residual, coarse)
         total = _moved(total, residual, coarse.points, coarse.nodes, down, coarse.count)
         more_nodes = coarse.nodes[coarse.more_cells]
         total = _moved(total, residual, coarse.more_points, more_nodes, down, coarse.more_count)
     else:
         cases = residual.shape[1]
-        sums = dot(gathered(residual, coarse.points), down).reshape(-1, cases, 24)
-        more = dot(gathered(residual, coarse.more_points), down).reshape(-1, cases, 24)
+
+        def summed(points: Array) -> Array:
+            return dot(gathered(residual, points), down).reshape(-1, cases, 24)
+
+        sums, more = _in_parts(summed, coarse.points), _in_parts(summed, coarse.more_points)
         rows = jnp.arange(more.shape[0]) < coarse.more_count
 
         # rows of one round belong to different cells, so that no sum depends on an order
@@ -86,24 +106,25 @@ def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
     return total.at[-1].set(0)
 
 
-def prolonged(tree: Hierarchy, n: int, correction: Array, x: Array) -> Array:
-    """``x`` of level ``n`` with the correction of level ``n + 1`` added."""
+def prolonged(tree: Hierarchy, n: int, correction: Array) -> Array:
+    """The correction of level ``n + 1`` on the nodes of level ``n``."""
     coarse = tree.levels[n + 1]
+    x = _zeros(correction, tree.levels[n])
     up = tree.interpolation
     more_nodes = coarse.nodes[coarse.more_cells]
     if coarse.around is None:
         moved = _moved(x, correction, coarse.nodes, coarse.points, up, coarse.count)
         moved = _moved(moved, correction, more_nodes, coarse.more_points, up, coarse.more_count)
     else:  # every node is named by one point: no order matters
-        moved = scattered(x, coarse.points, dot(gathered(correction, coarse.nodes), up))
-        moved = scattered(moved, coarse.more_points, dot(gathered(correction, more_nodes), up))
+        moved = _moved(x, correction, coarse.nodes, coarse.points, up, None)
+        moved = _moved(moved, correction, more_nodes, coarse.more_points, up, None)
     moved = moved.at[-1].set(0)
     free = tree.levels[n].free
     return moved if free is None else jnp.where(free[:, None, :], moved, 0)
 
 
 def forces_of(level: Level, parts: Array) -> Array:
-    """(nodes, cases, 3) sum at the nodes of what cells (cells, cases, 24) put there."""
+    """(nodes, cases, 3) sum at the nodes of what cells below the finest (cells, cases, 24) put there."""
     if level.around is not None:
         return _at_nodes(parts.reshape(-1, 24), level, parts.shape[1])
     start = jnp.zeros((level.smoothing.shape[0], parts.shape[1], 3), parts.dtype)
@@ -111,11 +132,14 @@ def forces_of(level: Level, parts: Array) -> Array:
 
 
 def diagonal(tree: Hierarchy, n: int) -> Array:
-    """(nodes, 3) diagonal of the stiffness of a level, held nodes not left out."""
+    """(nodes, 3) diagonal of the stiffness of a level, held nodes not left out; (nodes, 1) of the finest.
+
+    The diagonal of a voxel is one number, 24 times.
+    """
     level = tree.levels[n]
     if n == 0:
-        own = level.modulus[:, None] * jnp.diag(tree.stiffness)
-    elif level.matrices is not None:
+        return fine_forces(level, jnp.diag(tree.stiffness)[None])[:, 0, :1]
+    if level.matrices is not None:
         own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
     else:
         own = dot(level.modulus, tree.children_diagonal)
@@ -133,15 +157,16 @@ def _at_nodes(rows: Array, level: Level, cases: int) -> Array:
 
 
 def _side_by_side(tree: Hierarchy, n: int, x: Array) -> Array:
-    """Stiffness of a level: all cells at once."""
+    """Stiffness of a level below the finest: forces of all cells are laid down, and every node gathers its own."""
     level, cases = tree.levels[n], x.shape[1]
-    if n == 0:
-        return fine_product(level, x, tree.stiffness)
-    here = gathered(x, level.nodes)
     if level.matrices is not None:
-        force = _each_times(level.matrices, here.reshape(-1, cases, 24))
+        force = _each_times(level.matrices, gathered(x, level.nodes).reshape(-1, cases, 24))
     else:
-        force = _of_children(here, level.modulus, tree.children).reshape(-1, cases, 24)
+
+        def of_cells(nodes: Array, moduli: Array) -> Array:
+            return _of_children(gathered(x, nodes), moduli, tree.children).reshape(-1, cases, 24)
+
+        force = _in_parts(of_cells, level.nodes, level.modulus)
         rows = jnp.arange(level.extra.shape[0]) < level.extra_count
         at = gathered(x, level.nodes[level.extra_cells]).reshape(-1, cases, 24)
         to = jnp.where(rows, level.extra_cells, force.shape[0])
@@ -199,13 +224,27 @@ def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, sign:
     return scattered(total, nodes, force.reshape(-1, 24))
 
 
-def _moved(total: Array, values: Array, source: Array, target: Array, weights: Array, count: Array) -> Array:
-    """``total`` with ``values`` at the nodes of ``source``, times ``weights``, added at the nodes of ``target``."""
-    chunk = min(chunk_of(source.shape[0]), 1024)
+def _zeros(values: Array, level: Level) -> Array:
+    """(nodes, cases, 3) of a level; made of ``values``, or a compiler would make them long before, and keep them."""
+    return jnp.broadcast_to(0 * values[-1], (level.smoothing.shape[0], *values.shape[1:]))
+
+
+def _moved(total: Array, values: Array, source: Array, target: Array, weights: Array, count: Array | None) -> Array:
+    """``total`` with ``values`` at the nodes of ``source``, times ``weights``, added at the nodes of ``target``.
+
+    ``count`` rows in order; None: rows that share no node of ``target`` (but for such as nobody reads), side by side.
+    """
+    chunk = source.shape[0] // _PARTS if count is None else min(chunk_of(source.shape[0]), 1024)
 
     def add(i: Array, total: Array) -> Array:
         here = lax.dynamic_slice_in_dim(source, i * chunk, chunk)
         there = lax.dynamic_slice_in_dim(target, i * chunk, chunk)
-        return scattered(total, there, dot(gathered(values, here), weights))
+        return scattered(total, there, dot(gathered(values, here), weights), count is None)
 
-    return lax.fori_loop(0, (count + chunk - 1) // chunk, add, total)
+    return lax.fori_loop(0, _PARTS if count is None else (count + chunk - 1) // chunk, add, total)
+
+
+def _in_parts(function: Callable[..., Array], *lists: Array) -> Array:
+    """What a function of rows makes of lists, worked out for an eighth of the rows at a time; (rows, ...)."""
+    parts = lax.map(lambda part: function(*part), tuple(a.reshape(_PARTS, -1, *a.shape[1:]) for a in lists))
+    return parts.reshape(-1, *parts.shape[2:])

@@ -72,7 +72,7 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
             ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
             extra = max(int(end.sum()) for end in ends)
         more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
-        exact = (len(cells.nodes), cells.node_count + 1, extra, more)
+        exact = (len(cells.nodes), cells.node_count + 2, extra, more)
         points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
         rows, nodes, extras = (filled(n * (1 + room)) for n in exact[:3])
         need = (rows, nodes, extras, filled(points))
@@ -103,7 +103,7 @@ def hierarchy(
     """
     sizes = capacity(of) if sizes is None else sizes
     side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
-    levels = [_level(of, n, sizes, fixed) for n in range(len(of.cells))]
+    levels = [_level(of, n, sizes, fixed, side_by_side) for n in range(len(of.cells))]
     last = len(levels) - 1
     matrices: Any = None
     if last:
@@ -136,19 +136,20 @@ def hierarchy(
     return _knowing_neighbors(tree) if side_by_side else tree
 
 
-def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray) -> Level:
+def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray, side_by_side: bool) -> Level:
     """Level ``n`` without its stiffness."""
     cells = of.cells[n]
     rows, points, _, more_rows = sizes[n]
-    modulus = None
     if n == 0:
-        modulus = padded(of.mesh.modulus, rows)
-    elif n == 1:
+        nodes, modulus = _voxels(of.mesh, rows, points, side_by_side)
+    else:
+        nodes, modulus = padded(cells.nodes, rows, points - 1), None
+    if n == 1:
         modulus = np.zeros((rows, 8), np.float32)
         modulus[of.steps[0].parent, of.steps[0].slot] = of.mesh.modulus
     level = Level(
         count=np.int32(len(cells.nodes)),
-        nodes=padded(cells.nodes, rows, points - 1),
+        nodes=nodes,
         modulus=modulus,
         matrices=None,
         extra_count=np.int32(0),
@@ -160,11 +161,43 @@ def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray) -> Level:
         more_points=None,
         more_cells=None,
         more_round=None,
-        smoothing=np.zeros((points, 3), np.float32),
+        smoothing=np.zeros((points, 1 if n == 0 else 3), np.float32),
     )
     return (
         level._replace(**_points(of.steps[n - 1], len(cells.nodes), sizes[n - 1][1], rows, more_rows)) if n else level
     )
+
+
+def _voxels(bone: Mesh, rows: int, points: int, side_by_side: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes and moduli of voxels as `elasticity.stiffness_product` takes them; the last two nodes are read by nobody.
+
+    Nodes are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
+    """
+    nodes = bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2])
+    if not side_by_side or (bone.periodic and 1 in bone.shape):  # a voxel that is its own neighbor names a node twice
+        return padded(nodes, rows, points - 2), padded(bone.modulus, rows)
+    # voxels of one color are every second along each axis; where an odd number repeats itself, the last is of a third
+    color = np.zeros(len(nodes), np.int8)
+    for axis, length in enumerate(bone.shape):
+        at = bone.voxels[:, axis]
+        third = bone.periodic and length % 2 == 1
+        color = 3 * color + np.where(third & (at == length - 1), 2, at & 1).astype(np.int8)
+    colors = 27 if bone.periodic else 8  # as many as there may be, so that shapes do not depend on the bone
+    each = _chunk_of_a_color(rows)
+    chunks = rows // each + colors
+    out = np.full((chunks * each, nodes.shape[1]), points - 2, np.int32)
+    modulus, first = np.zeros(chunks * each, np.float32), 0
+    for one in np.unique(color):
+        here = np.flatnonzero(color == one)
+        out[first : first + len(here)] = nodes[here]
+        modulus[first : first + len(here)] = bone.modulus[here]
+        first += -(-len(here) // each) * each
+    return out.reshape(chunks, each, -1), modulus.reshape(chunks, each)
+
+
+def _chunk_of_a_color(rows: int) -> int:
+    """Voxels that are worked on side by side: a power of two, about a 64th of all."""
+    return 1 << max((rows // 64).bit_length() - 1, 6)
 
 
 def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level:
@@ -195,9 +228,9 @@ def _points(step: Coarsening, count: int, finer_nodes: int, rows: int, more_rows
 
 
 def _knowing_neighbors(tree: Hierarchy) -> Hierarchy:
-    """The hierarchy with what lies around the nodes of every level."""
-    levels = []
-    for level in tree.levels:
+    """The hierarchy with what lies around the nodes of every level below the finest."""
+    levels = [tree.levels[0]]
+    for level in tree.levels[1:]:
         places = level.smoothing.shape[0]
         width = width_for(int(widest(level.nodes, level.count, places)))
         levels.append(level._replace(around=incident(level.nodes, level.count, places, width)))

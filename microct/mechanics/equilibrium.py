@@ -12,8 +12,9 @@ import numpy as np
 from microct.kernels import elasticity, multigrid, multigrid_setup
 from microct.kernels.components import label
 from microct.kernels.elasticity_mesh import Mesh, mesh
+from microct.kernels.multigrid_galerkin import padded
 from microct.kernels.multigrid_levels import Hierarchy
-from microct.kernels.multigrid_products import fine_product, forces_of
+from microct.kernels.multigrid_products import fine_forces, fine_product
 from microct.mechanics.loading import LoadCase
 from microct.status import InputError, InternalError, MicroctError
 
@@ -148,7 +149,8 @@ class Equilibrium:
             if not np.isfinite(residual):
                 raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
             force = _forces(tree, stiffness, moved)
-            strain = elasticity.voxel_strain(moved, tree.levels[0].nodes)[: len(bone.nodes)]
+            strain = elasticity.voxel_strain(moved, jnp.asarray(padded(bone.nodes, self.capacity[0][0])))
+            strain = strain[: len(bone.nodes)]
             if affine is None or case.strain is None:
                 energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
             else:
@@ -272,7 +274,7 @@ def _strained(tree: Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.A
     fine = tree.levels[0]
     corners = jnp.asarray(elasticity.CORNERS, strain.dtype)
     rows = jnp.einsum("cij,kj->cki", strain, corners).reshape(len(strain), 24) @ stiffness  # (cases, 24)
-    return forces_of(fine, fine.modulus.astype(strain.dtype)[:, None, None] * rows)
+    return fine_forces(fine, rows)
 
 
 @jax.jit
