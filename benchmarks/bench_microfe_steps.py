@@ -54,17 +54,16 @@ def _lhdl(half: bool) -> np.ndarray:
 
 def _nrrd(name: str) -> np.ndarray:
     """A binary scan without its empty border."""
-    import nrrd
+    from microct import read
 
-    bone = nrrd.read(str(SCANS / name))[0].T > 0
-    return _without_border(bone)
+    return _without_border(read(SCANS / name, voxel_size_um=50).values > 0)
 
 
 def _joint() -> np.ndarray:
     """Trabeculae of a finger joint in vivo, as the vendor segmented them."""
-    import nibabel
+    from microct import read
 
-    return _without_border(np.asarray(nibabel.load(SCANS / "ormir_TRAB_SEG_IPL.nii.gz").dataobj).T > 0)
+    return _without_border(read(SCANS / "ormir_TRAB_SEG_IPL.nii.gz").values > 0)
 
 
 def _osteon() -> np.ndarray:

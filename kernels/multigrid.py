@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 def _swept(
     tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, move: jax.Array, turns: tuple[int, int]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Chebyshev smoothing of the fourth kind, one move at a time: x, the residual that belongs to it, and the next move.
+    """Chebyshev smoothing of the fourth kind, a move at a time: x, the residual that belongs to it, and the next move.
 
     A turn makes the move that is at hand, before it the residual learns of it, after it the next one is worked out. The
     polynomial begins with the move of turn 0, which knows of none before; all is done in the place of what it replaces.

@@ -101,6 +101,7 @@ def exceptions(
     for corner in range(8):
         different |= fixed[bone.nodes[:, corner]].any(axis=1)
     which = np.flatnonzero(different)
+    on_device &= len(which) > 0
     matrix = stiffness_matrix(poisson_ratio).astype(np.float32)
     rule = children(poisson_ratio).astype(np.float32)
 

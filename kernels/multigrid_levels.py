@@ -16,7 +16,8 @@ class Level(NamedTuple):
     Attributes:
         count: number of cells.
         nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them.
-        modulus: (cells,) of voxels, in chunks as their nodes, (cells, 8) of the children on the second level, None from the third on.
+        modulus: (cells,) of voxels, in chunks as their nodes; (cells, 8) of the children on the second level; None from
+            the third on.
         matrices: (cells, 24, 24) float32 from the third level on.
         extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
         free: (nodes, 3) bool on the finest level, False where displacement is given.

@@ -98,6 +98,27 @@ def test_coarse_stiffness_is_that_of_interpolated_motion(
         np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=2e-6 * scale)
 
 
+@pytest.mark.parametrize(("shape", "periodic"), [((6, 7, 8), False), ((5, 6, 7), True), ((9, 1, 15), True)])
+def test_voxels_side_by_side_share_no_node(shape: tuple[int, int, int], periodic: bool) -> None:
+    """Chunks of voxels are added at once, which is right only where they are strangers; their sum is that of a list."""
+    bone = mesh(spongy(shape, 3, 0.5), periodic)
+    of = multigrid_setup.structure(bone)
+    fixed = np.zeros((len(bone.positions), 3), bool)
+    alone, beside = (multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=each).levels[0] for each in (False, True))
+    points = beside.smoothing.shape[0]
+    if beside.nodes.ndim == 3:  # a voxel that is its own neighbor has no chunk
+        for chunk in np.asarray(beside.nodes):
+            named = chunk if periodic else np.stack([chunk, chunk + 1])
+            times = np.bincount(named.ravel(), minlength=points)[: len(bone.positions)]
+            assert times.max() <= 1
+    x = np.zeros((points, 2, 3), np.float32)
+    x[: len(bone.positions)] = np.random.default_rng(4).standard_normal((len(bone.positions), 2, 3))
+    matrix = jnp.asarray(elasticity.stiffness_matrix(0.3), jnp.float32)
+    y = [np.asarray(multigrid_products.fine_product(each, jnp.asarray(x), matrix)) for each in (alone, beside)]
+    assert np.abs(y[0]).max() > 0.1
+    np.testing.assert_allclose(y[1], y[0], atol=1e-5)
+
+
 def test_every_finer_node_is_named_once() -> None:
     bone = mesh(spongy((20, 21, 22), 6, 0.3))
     of = multigrid_setup.structure(bone)
