@@ -1,6 +1,7 @@
 """How long does measuring take, and how much memory, beside the peers that pip installs?
 
     python benchmarks/bench_morphometry.py [--edges 128 256 512] [--quick] [--limit-s 900] [--without NAME ...]
+        [--only QUESTION ...] [--add]
 
 Every way runs alone in a process of its own on the same Gaussian field (BV/TV 0.2, Tb.Th about 10 voxels; periodic,
 so that the larger volumes are the smaller one laid side by side). Once to warm up (compilers), then once for the clock.
@@ -209,6 +210,7 @@ def main() -> None:
     options.add_argument("--add", action="store_true", help="to the answers of the last record of this machine")
     options.add_argument("--limit-s", type=float, default=300.0, help="for each way")
     options.add_argument("--without", nargs="+", default=[], help="peers to leave out, by the first word of their name")
+    options.add_argument("--only", nargs="+", choices=QUESTIONS, default=list(QUESTIONS), help="of the questions")
     options.add_argument("--child", nargs=3, metavar=("QUESTION", "WAY", "EDGE"), help=argparse.SUPPRESS)
     given = options.parse_args()
     if given.child:
@@ -217,7 +219,8 @@ def main() -> None:
     edges = [128] if given.quick else given.edges
     answer: dict[str, Any] = recorded_answer("morphometry") if given.add else {}
     for edge in edges:
-        for question, ways in QUESTIONS.items():
+        for question in given.only:
+            ways = QUESTIONS[question]
             chosen = [way for way in ways if way.split()[0] not in given.without]
             found = {way: asked(question, way, edge, given.limit_s) for way in chosen}
             ours = next(iter(found.values()))
