@@ -30,7 +30,8 @@ def cost(state: Any, folder: Path, repeats: int = 3) -> dict[str, Any]:
     for number in range(repeats):
         wall, processor = time.perf_counter(), time.process_time()
         arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
-        arrays |= {f"bmu_{k}": np.asarray(v)[: state.count] for k, v in state.bmus._asdict().items()}
+        for kind, held, count in zip(("bmu_", "tunnel_"), state.bmus.there, state.count.there, strict=False):
+            arrays |= {kind + name: np.asarray(column)[:count] for name, column in held._asdict().items()}
         checkpoint.save(folder, number, arrays, {"time_yr": 0.0}, voxels)
         row["save_s"].append(time.perf_counter() - wall)
         row["processor_s"].append(time.process_time() - processor)
@@ -57,7 +58,7 @@ def saved(edge: int, folder: Path, repeats: int = 3) -> dict[str, Any]:
     bone = specimen(edge)
     model = built(bone, 0.5, 1.0)
     state = step.advance(first_state(model, bone), model, model.calendar.total_steps)
-    return {"edge": edge, "live_bmus": state.count, **cost(state, folder, repeats)}
+    return {"edge": edge, "live_bmus": sum(state.count.there), **cost(state, folder, repeats)}
 
 
 def main() -> None:

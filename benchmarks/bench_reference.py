@@ -103,8 +103,8 @@ def fronts(large: int) -> dict[str, Any]:
     model = built(bone, 0.8, 2.0)
     state = step.advance(first_state(model, bone), model, 36)
     kept, quiet, until = on_host(state), without_births(model), state.step + BLOCK_STEPS
-    held = float((kept[1].cell[: state.count] >= 0).sum())
-    few = min(state.count, 8)
+    held = float((kept[1].surface.cell[: state.count.surface] >= 0).sum())
+    few = min(state.count.surface, 8)
     wall = float(model.demand.wall_thickness_um[state.step]) / model.voxel_um
     rows = []
     for _ in range(4):
@@ -112,9 +112,11 @@ def fronts(large: int) -> dict[str, Any]:
         go = partial(lambda start: finished(step.advance(start.pop(), quiet, until).fields), start)
         rows.append(timed(go, repeats=1, warm=False))
     fast = {clock: [row[clock][0] for row in rows[1:]] for clock in ("wall_s", "processor_s")}
-    slow = timed(lambda: advance(kept[0], kept[1], few, state.step, model.schedule, wall)[0], repeats=1, warm=False)
+    slow = timed(
+        lambda: advance(kept[0], kept[1].surface, few, state.step, model.schedule, wall)[0], repeats=1, warm=False
+    )
     clock = "processor_s" if jax.default_backend() == "cpu" else "wall_s"
-    few_held = float((kept[1].cell[:few] >= 0).sum())
+    few_held = float((kept[1].surface.cell[:few] >= 0).sum())
     per_unit = (slow[clock][0] / few_held, median(fast, clock) / BLOCK_STEPS / held)
     return {
         "unit": "held voxel and step",

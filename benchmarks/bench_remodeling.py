@@ -110,7 +110,7 @@ def bytes_per_voxel(state: Any) -> dict[str, float]:
     voxels = state.fields.fraction.size
     return {
         "fields": sum(array.nbytes for array in state.fields) / voxels,
-        "bmus": sum(array.nbytes for array in state.bmus) / voxels,
+        "bmus": sum(array.nbytes for array in jax.tree.leaves(state.bmus)) / voxels,
     }
 
 

@@ -43,7 +43,7 @@ def block_of_steps(edge: int, limits: Limits, repeats: int = 5, warm_steps: int 
         activation.candidates_for(model.births_per_face(k), bone.values.size) for k in range(state.step, until)
     )
     window = float(np.prod(model.plan.geometry.window))
-    entry, row = _row_bytes(state.bmus)
+    entry, row = _row_bytes(state.bmus.surface)
     sector = limits.sector
     candidates_bytes = candidates * 5.0 * sector
     birth_bytes = births * (2.0 * window + row + counted["voxels_a_bmu"] * sector)
@@ -103,12 +103,12 @@ def _counted(state: Any, model: Any, until: int) -> dict[str, Any]:
         before = jnp.array(state.fields.fraction)
         state = step.advance(state, model, state.step + 1)
         changed += int(jnp.sum(before != state.fields.fraction))
-    rows = max(state.count, 1)
+    rows = max(state.count.surface, 1)
     return {
         "births": state.ledger.births - born,
         "voxels_changed": changed,
-        "live_bmus": state.count,
-        "voxels_a_bmu": round(int(jnp.sum(state.bmus.cell[: state.count] >= 0)) / rows, 1),
+        "live_bmus": state.count.surface,
+        "voxels_a_bmu": round(int(jnp.sum(state.bmus.surface.cell[: state.count.surface] >= 0)) / rows, 1),
     }
 
 

@@ -30,7 +30,7 @@ from microct.kernels.bmu_table import (
     places,
     write,
 )
-from microct.kernels.fronts import GROWTH_LIMIT, LEAST_CANAL
+from microct.kernels.refill_ends import GROWTH_LIMIT, LEAST_CANAL
 
 Array = Any
 
@@ -73,7 +73,7 @@ def bear(
     plan: Plan,
     flag: int = 0,
 ) -> tuple[Fields, BMUTable, Births]:
-    """Give birth to this step's units: sites, cavities, claims.
+    """Give birth to this step's units: sites, cavities, claims; ``table`` is theirs, ``count`` its rows in use.
 
     Each carves from what the earlier ones of the step have left. ``flag`` (static) tells which units: 0 for BMUs of
     surface, `MODELING`, or `OSTEONAL`.
@@ -151,12 +151,6 @@ def bear(
             before=cavities.before,
             floor=cavities.floor,
         )
-        spare = table.cell.shape[1] - new.cell.shape[1]
-        if spare:
-            lists = ("cell", "delta", "profile", "before", "floor")
-            fill = {name: -1 if name == "cell" else 0 for name in lists}
-            wide = {n: jnp.pad(getattr(new, n), ((0, 0), (0, spare)), constant_values=fill[n]) for n in lists}
-            new = new._replace(**wide)
         row = jnp.where(mine, count + which, capacity)
         table = jax.tree.map(lambda column, rows: column.at[row].set(rows, mode="drop"), table, new)
         z, y, x = places(new.corner, new.cell)

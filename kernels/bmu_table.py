@@ -1,4 +1,4 @@
-"""BMUs at work on voxels: the table that holds them, the fields that they change, the sizes of the work.
+"""BMUs at work on voxels: the tables that hold them, the fields that they change, the sizes of the work.
 
 One voxel belongs to one BMU until it is released, so that all writes are free of conflicts.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from microct.kernels import cavity as cav
 
@@ -67,6 +68,24 @@ class BMUTable(NamedTuple):
     profile: Array
     before: Array
     floor: Array
+
+
+class Units(NamedTuple):
+    """Something of each kind of unit apart, since a tunnel's list is several times as long as that of others: their
+    tables, rows in use, tiles.
+
+    Attributes:
+        surface: of BMUs of surface, and of units that form without resorption.
+        tunnels: of osteonal BMUs; None where there are none.
+    """
+
+    surface: Any
+    tunnels: Any = None
+
+    @property
+    def there(self) -> tuple[Any, ...]:
+        """Those of the kinds that there are."""
+        return (self.surface,) if self.tunnels is None else (self.surface, self.tunnels)
 
 
 class Fields(NamedTuple):
@@ -179,11 +198,6 @@ class Plan:
     tunnel: cav.Geometry | None = None
     axis: int = 0
 
-    @property
-    def entries(self) -> int:
-        """Voxels that one row of the table can hold."""
-        return max(self.geometry.entries, self.tunnel.entries if self.tunnel else 0)
-
 
 def empty_table(rows: int, entries: int) -> BMUTable:
     """A table without BMUs."""
@@ -212,6 +226,19 @@ def empty_table(rows: int, entries: int) -> BMUTable:
         before=jnp.zeros((rows, entries), jnp.uint8),
         floor=jnp.zeros((rows, entries), jnp.uint8),
     )
+
+
+def empty_tables(rows: Units, plan: Plan) -> Units:
+    """Tables without BMUs, of so many ``rows``."""
+    tunnels = None if plan.tunnel is None else empty_table(rows.tunnels, plan.tunnel.entries)
+    return Units(empty_table(rows.surface, plan.geometry.entries), tunnels)
+
+
+def columns(tables: Units, *names: str) -> dict[str, np.ndarray]:
+    """Columns with one number a row of all units, in order of birth; on the host."""
+    born = np.concatenate([np.asarray(table.born) for table in tables.there])
+    order = np.argsort(born, kind="stable")
+    return {name: np.concatenate([np.asarray(getattr(t, name)) for t in tables.there])[order] for name in names}
 
 
 def enlarged(table: BMUTable, rows: int) -> BMUTable:
@@ -246,11 +273,6 @@ def compacted(table: BMUTable, count: Array) -> tuple[BMUTable, Array]:
         return jax.tree.map(one, table, blank)
 
     return chunks(count, size, move, table), live
-
-
-def clock(table: BMUTable, step: Array, schedule: Schedule) -> Array:
-    """Age of each row on the schedule [steps]: units that form without resorption begin with the refill."""
-    return step - table.born + jnp.where((table.kind & MODELING) != 0, schedule.refill_start - 1, 0)
 
 
 def of_compartment(asked: Array, kind: Array) -> Array:

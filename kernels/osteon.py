@@ -18,7 +18,7 @@ import jax.numpy as jnp
 
 from microct.kernels import cavity as cav
 from microct.kernels import window as w
-from microct.kernels.bmu_table import BACKWARD, ENDOCORTICAL, INTRACORTICAL, OSTEONAL, Cones, Plan
+from microct.kernels.bmu_table import BACKWARD, ENDOCORTICAL, INTRACORTICAL, Cones, Plan
 
 Array = Any
 
@@ -127,9 +127,9 @@ def travelled(along: Array, backward: Array, plan: Plan) -> Array:
 
 
 def distance_from_start(cell: Array, kind: Array, plan: Plan) -> Array:
-    """Distance from its start of each voxel ``cell`` (..., n) of rows of that ``kind`` (..., 1); 0 but in tunnels."""
+    """Distance from its start of each voxel ``cell`` (..., n) of tunnels of that ``kind`` (..., 1) [voxel]."""
     along = (cell >> (20, 10, 0)[plan.axis]) & 1023
-    return jnp.where((kind & OSTEONAL) != 0, travelled(along, (kind & BACKWARD) != 0, plan), 0)
+    return travelled(along, (kind & BACKWARD) != 0, plan)
 
 
 def in_cortex(place: Array) -> Array:

@@ -13,17 +13,19 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.births import Births, World, bear
-from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Cones, Demand, Fields, Local, Plan, Schedule
-from microct.kernels.fronts import advance, set_canals, set_refill_ends, tiles_of, with_new_rows
+from microct.kernels.bmu_table import MODELING, OSTEONAL, Cones, Demand, Fields, Local, Plan, Schedule, Units
+from microct.kernels.fronts import advance
+from microct.kernels.refill_ends import set_canals, set_refill_ends
+from microct.kernels.tiles import tiles_of, with_rows
 
 Array = Any
 
 
-@partial(jax.jit, static_argnames="plan", donate_argnames=("fields", "table"))
+@partial(jax.jit, static_argnames="plan", donate_argnames=("fields", "tables"))
 def block(
     fields: Fields,
-    table: BMUTable,
-    count: Array,
+    tables: Units,
+    counts: Units,
     first: Array,
     steps: Array,
     demand: Demand,
@@ -36,11 +38,11 @@ def block(
     cones: Cones | None = None,
     *,
     plan: Plan,
-) -> tuple[Fields, BMUTable, Array, Array, Births]:
+) -> tuple[Fields, Units, Units, Array, Births]:
     """Let ``steps`` steps pass, the first of them number ``first``; stops before a step whose births might not fit.
 
     Args:
-        fields, table, count: the state; donated.
+        fields, tables, counts: the state; fields and tables are donated.
         demand: arrays of at least ``steps``.
         schedule: progress by age.
         seed: uint32.
@@ -52,38 +54,48 @@ def block(
         plan: static sizes.
 
     Returns:
-        (fields, table, count, done, births): rows in use, steps done, and what was born in them.
+        (fields, tables, counts, done, births): rows in use, steps done, and what was born in them.
     """
-    capacity = table.born.shape[0]
+    tunnels = tables.tunnels is not None
 
     def go_on(carry: Any) -> Array:
-        _, _, _, count, done, _ = carry
-        return (done < steps) & (count + plan.births + plan.packets + plan.osteons <= capacity)
+        _, tables, _, counts, done, _ = carry
+        fits = counts.surface + plan.births + plan.packets <= tables.surface.born.shape[0]
+        if tunnels:
+            fits &= counts.tunnels + plan.osteons <= tables.tunnels.born.shape[0]
+        return (done < steps) & fits
 
     def one_step(carry: Any) -> Any:
-        fields, table, tiles, count, done, births = carry
+        fields, tables, tiles, counts, done, births = carry
         step = first + done
         now = jax.tree.map(lambda asked: asked[done], demand)
-        table = set_refill_ends(table, step, schedule, now.wall, plan)
-        if cones is not None:
-            table = set_canals(table, step, cones, now.osteon_wall)
-        fields, table, tiles = advance(fields, table, tiles, step, schedule, plan, cones)
+        tables = tables._replace(surface=set_refill_ends(tables.surface, step, schedule, now.wall, plan))
+        if tunnels:
+            assert cones is not None
+            tables = tables._replace(tunnels=set_canals(tables.tunnels, step, cones, now.osteon_wall))
+        fields, tables, tiles = advance(fields, tables, tiles, step, schedule, plan, cones)
+
         world = World(now, step, seed, shares, area, local, place, cones)
-        fields, table, new = bear(fields, table, count, world, plan)
-        tiles = with_new_rows(tiles, table, count, plan.births, plan)
-        count, births = count + new.born, jax.tree.map(jnp.add, births, new)
+        fields, table, new = bear(fields, tables.surface, counts.surface, world, plan)
+        count, births = counts.surface + new.born, jax.tree.map(jnp.add, births, new)
         if plan.packets:
             fields, table, new = bear(fields, table, count, world, plan, MODELING)
-            tiles = with_new_rows(tiles, table, count, plan.packets, plan)
             count = count + new.born
             births = births._replace(packets=births.packets + new.born, dropped=births.dropped + new.dropped)
-        if plan.osteons:
-            fields, table, new = bear(fields, table, count, world, plan, OSTEONAL)
-            tiles = with_new_rows(tiles, table, count, plan.osteons, plan)
-            count, births = count + new.born, jax.tree.map(jnp.add, births, new)
-        return fields, table, tiles, count, done + 1, births
+        # Tiles are worked out when nothing more is written to the table: it would have to be copied otherwise.
+        known = with_rows(tiles.surface, table, counts.surface, count, plan)
+        if not tunnels:
+            return fields, Units(table), Units(known), Units(count), done + 1, births
+        fields, ways, new = bear(fields, tables.tunnels, counts.tunnels, world, plan, OSTEONAL)
+        ended, births = counts.tunnels + new.born, jax.tree.map(jnp.add, births, new)
+        along = with_rows(tiles.tunnels, ways, counts.tunnels, ended, plan)
+        return fields, Units(table, ways), Units(known, along), Units(count, ended), done + 1, births
 
     none = Births(*(jnp.int32(0) for _ in Births._fields))
-    start = (fields, table, tiles_of(table, count, plan), count, jnp.int32(0), none)
-    fields, table, _, count, done, births = jax.lax.while_loop(go_on, one_step, start)
-    return fields, table, count, done, births
+    tiles = Units(
+        tiles_of(tables.surface, counts.surface, plan, tunnels=False),
+        tiles_of(tables.tunnels, counts.tunnels, plan, tunnels=True) if tunnels else None,
+    )
+    start = (fields, tables, tiles, counts, jnp.int32(0), none)
+    fields, tables, _, counts, done, births = jax.lax.while_loop(go_on, one_step, start)
+    return fields, tables, counts, done, births

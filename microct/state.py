@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from microct.kernels.bmu_table import BMUTable, Fields, Local
+from microct.kernels.bmu_table import Fields, Local, Units
 
 
 class Ledger(NamedTuple):
@@ -89,8 +89,8 @@ class State:
 
     Attributes:
         fields: voxel fields on the device, [z, y, x].
-        bmus: table of BMUs on the device; rows 0 .. count - 1 are in use.
-        count: rows in use.
+        bmus: tables of BMUs on the device; rows 0 .. count - 1 of each are in use.
+        count: rows in use of each table.
         step: steps done.
         ledger: exact mass so far, including that of the BMUs at work.
         surface: bone surface as the births see it, taken at the last reporting time [voxel faces].
@@ -100,8 +100,8 @@ class State:
     """
 
     fields: Fields
-    bmus: BMUTable
-    count: int
+    bmus: Units
+    count: Units
     step: int
     ledger: Ledger
     surface: float

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation
-from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, empty_table
+from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
 from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
@@ -51,7 +51,7 @@ class Model:
         plan: static sizes for the kernels.
         schedule: progress of a BMU by age.
         shares: ratios of BMUs' depths to the mean [1/4096].
-        rows: capacity of the table of BMUs.
+        rows: capacity of the tables of BMUs.
         seed: of the random numbers.
         spacing_mm: voxel edges (z, y, x) [mm].
         packet_um: thickness that a site forms without resorption before it [um].
@@ -69,7 +69,7 @@ class Model:
     plan: Plan
     schedule: Schedule
     shares: np.ndarray
-    rows: int
+    rows: Units
     seed: int
     spacing_mm: tuple[float, float, float]
     packet_um: float = 30.0
@@ -163,7 +163,7 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         plan=Plan(geometry, 1, 1),
         schedule=bmus.schedule(unit, calendar.step_days, voxel_um),
         shares=bmus.depth_shares(unit.erosion_depth_cv),
-        rows=1,
+        rows=Units(1),
         seed=settings.seed,
         spacing_mm=volume.spacing_mm,
         packet_um=study.modeling.packet_um,
@@ -232,7 +232,7 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
         packet_candidates=packet_candidates,
         packets=packets_most,
     )
-    return Model(**{**model.__dict__, "plan": plan, "rows": rows})
+    return Model(**{**model.__dict__, "plan": plan, "rows": Units(rows)})
 
 
 def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
@@ -294,8 +294,8 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     )
     journey = int(cones.travel) * window[axis] / FRONT
     usual = most * canals * _SPARE
-    more = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
-    return replace(model, plan=plan, rows=model.rows + math.ceil((more + 32) / 32) * 32)
+    rows = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
+    return replace(model, plan=plan, rows=model.rows._replace(tunnels=math.ceil((rows + 32) / 32) * 32))
 
 
 def _bucket(size: float) -> int:
@@ -310,6 +310,7 @@ def first_state(model: Model, volume: Volume) -> State:
     """The state before the first step: the scan, and no BMU at work."""
     fraction = jnp.asarray(volume.values)
     fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint8), jnp.zeros(volume.shape, jnp.uint16))
-    table = empty_table(model.rows, model.plan.entries)
+    tables = empty_tables(model.rows, model.plan)
+    none = jax.tree.map(lambda rows: 0, model.rows)
     initial = int(volume.values.sum(dtype=np.int64))
-    return State(fields, table, 0, 0, Ledger(initial), activation.surface(volume.values))
+    return State(fields, tables, none, 0, Ledger(initial), activation.surface(volume.values))

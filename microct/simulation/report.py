@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microct.kernels import activation
-from microct.kernels.bmu_table import MODELING
+from microct.kernels.bmu_table import MODELING, columns
 from microct.kernels.cavity import BONE
 from microct.morphometry.report import measure
 from microct.remodeling import compartments as places
@@ -72,12 +72,12 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
     demand, calendar = model.demand, model.calendar
     erosion, wall = float(demand.erosion_depth_um[step]), float(demand.wall_thickness_um[step])
     bone = float(np.asarray(state.fields.fraction).sum(dtype=np.int64))
-    live = np.asarray(state.bmus.live)
-    age = state.step - np.asarray(state.bmus.born)
-    models = live & ((np.asarray(state.bmus.kind) & MODELING) != 0)
+    bmus = columns(state.bmus, "live", "born", "kind", "area", "resorbed", "formed")
+    live, age = bmus["live"], state.step - bmus["born"]
+    models = live & ((bmus["kind"] & MODELING) != 0)
     refilling = live & ((age >= int(model.schedule.refill_start)) | models)
-    area = np.asarray(state.bmus.area, dtype=np.float64)
-    taken = np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64)
+    area = bmus["area"].astype(np.float64)
+    taken = bmus["resorbed"].astype(np.int64) - bmus["formed"]
     open_mass = float(taken[live & ~models].sum())
     surface = max(state.surface, 1e-9)
     measured = {

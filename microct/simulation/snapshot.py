@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels.bmu_table import BMUTable, Fields, Local, empty_table
+from microct.kernels.bmu_table import BMUTable, Fields, Local, Units, empty_tables
 from microct.simulation.niche import combined
 from microct.state import Felt, Ledger, State, Wear
 from microct.status import InputError
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from microct.simulation.build import Model
     from microct.simulation.run import Moment
 
-_COLUMNS = "bmus."
+_COLUMNS = Units("bmus.", "tunnels.")
 _FELT = "felt."
 _PLACE = "place"
 _WEAR = "wear."
@@ -31,8 +31,8 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
     if moment.model.place is not None:
         arrays[_PLACE] = np.asarray(moment.model.place)
-    for name, column in state.bmus._asdict().items():
-        arrays[_COLUMNS + name] = np.asarray(column)[: state.count]
+    for kind, table, count in zip(_COLUMNS, state.bmus.there, state.count.there, strict=False):
+        arrays |= {kind + name: np.asarray(column)[:count] for name, column in table._asdict().items()}
     felt = state.felt
     if felt is not None:
         arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
@@ -43,7 +43,7 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     meta = {
         "time_yr": moment.time_yr,
         "step": state.step,
-        "count": state.count,
+        "count": state.count._asdict(),
         "ledger": state.ledger._asdict(),
         "surface": state.surface,
         "felt": None if felt is None else {"scale": felt.scale, "force_n": felt.force_n, "share": felt.share},
@@ -77,10 +77,9 @@ def restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: M
 
 
 def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> State:
-    count = int(meta["count"])
-    rows = model.rows
-    while rows < count + model.plan.births + model.plan.packets + model.plan.osteons:
-        rows *= 2
+    count, plan = Units(**meta["count"]), model.plan
+    births = Units(plan.births + plan.packets, plan.osteons)
+    blank = empty_tables(Units(*map(_room, model.rows.there, count.there, births)), plan)
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
     felt = None
     if meta.get("felt") is not None:
@@ -92,19 +91,26 @@ def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Mod
         since, scale, targeted = meta["wear"]
         alive, damage, rate, weight = (arrays.get(_WEAR + name) for name in _WORN)
         wear = Wear(alive, damage, rate, int(since), float(scale), float(targeted), weight)
-    table = _filled(empty_table(rows, model.plan.entries), arrays, count)
-    state = State(fields, table, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
+    tables = Units(*(_filled(*one, arrays) for one in zip(blank.there, count.there, _COLUMNS, strict=False)))
+    state = State(fields, tables, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
     return replace(state, local=combined(state, wear))
 
 
-def _filled(blank: BMUTable, arrays: Mapping[str, np.ndarray], count: int) -> BMUTable:
+def _room(rows: int, count: int, births: int) -> int:
+    """Rows of a table that has room for one more step."""
+    while rows < count + births:
+        rows *= 2
+    return rows
+
+
+def _filled(blank: BMUTable, count: int, kind: str, arrays: Mapping[str, np.ndarray]) -> BMUTable:
     """A table whose first rows are those that were kept."""
     columns = []
     for name, column in blank._asdict().items():
-        kept = arrays[_COLUMNS + name]
+        kept = arrays[kind + name]
         if kept.shape != (count, *column.shape[1:]) or kept.dtype != column.dtype:
             raise ValueError(
-                f"{_COLUMNS}{name}: expected {column.dtype} {(count, *column.shape[1:])}, got {kept.dtype} {kept.shape}"
+                f"{kind}{name}: expected {column.dtype} {(count, *column.shape[1:])}, got {kept.dtype} {kept.shape}"
             )
         columns.append(column.at[:count].set(kept))
     return BMUTable(*columns)

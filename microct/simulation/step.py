@@ -14,8 +14,9 @@ from microct.kernels.bmu_table import (
     INTRACORTICAL,
     MODELING,
     OSTEONAL,
-    BMUTable,
     Demand,
+    Units,
+    columns,
     compacted,
     enlarged,
 )
@@ -41,10 +42,10 @@ def _block(state: State, model: Model, until: int) -> State:
     local = state.local
     if not model.overload_um_per_yr and local is not None:
         local = local._replace(modeling=None)
-    fields, table, count, done, births = block(
+    fields, tables, counts, done, births = block(
         state.fields,
         state.bmus,
-        jnp.int32(state.count),
+        jax.tree.map(jnp.int32, state.count),
         jnp.int32(state.step),
         jnp.int32(steps),
         _demand(state, model, steps),
@@ -57,9 +58,8 @@ def _block(state: State, model: Model, until: int) -> State:
         jax.tree.map(jnp.asarray, model.cones),
         plan=model.plan,
     )
-    resorbed, formed, modeled = (now - then for now, then in zip(_totals(table), before, strict=True))
-    born = slice(state.count, int(count))
-    kind = np.asarray(table.kind)[born]
+    resorbed, formed, modeled = (now - then for now, then in zip(_totals(tables), before, strict=True))
+    kind, front = _of_new(tables, state.count, counts, "kind", "final_front")
     remodels = (kind & MODELING) == 0
     # A cutting cone renews intracortical bone, wherever it starts.
     place = np.where(kind & OSTEONAL, INTRACORTICAL, kind & COMPARTMENT)
@@ -70,26 +70,45 @@ def _block(state: State, model: Model, until: int) -> State:
         births=state.ledger.births + int(births.born),
         wanted=state.ledger.wanted + int(births.wanted),
         dropped=state.ledger.dropped + int(births.dropped),
-        void=state.ledger.void + int((remodels & (np.asarray(table.final_front)[born] == 0)).sum()),
+        void=state.ledger.void + int((remodels & (front == 0)).sum()),
         modeled=state.ledger.modeled + modeled,
         packets=state.ledger.packets + int(births.packets),
         endocortical=state.ledger.endocortical + int(where[1]),
         intracortical=state.ledger.intracortical + int(where[2]),
         periosteal=state.ledger.periosteal + int(where[3]),
     )
-    table, live = compacted(table, count)
+    kept = [compacted(table, count) for table, count in zip(tables.there, counts.there, strict=True)]
+    room = model.plan.births + model.plan.packets, model.plan.osteons
     if not int(done):
-        table = enlarged(table, 2 * table.live.shape[0])
+        # At least one of them has no room for the births of a step.
+        kept = [
+            (enlarged(table, 2 * len(table.live)) if int(live) + most > len(table.live) else table, live)
+            for (table, live), most in zip(kept, room, strict=False)
+        ]
     return dataclasses.replace(
-        state, fields=fields, bmus=table, count=int(live), step=state.step + int(done), ledger=ledger
+        state,
+        fields=fields,
+        bmus=Units(*(table for table, _ in kept)),
+        count=Units(*(int(live) for _, live in kept)),
+        step=state.step + int(done),
+        ledger=ledger,
     )
 
 
-def _totals(table: BMUTable) -> tuple[int, int, int]:
+def _of_new(tables: Units, before: Units, after: Units, *names: str) -> list[np.ndarray]:
+    """Columns of the rows that a block has added."""
+    new = [
+        (table, slice(first, int(end)))
+        for table, first, end in zip(tables.there, before.there, after.there, strict=True)
+    ]
+    return [np.concatenate([np.asarray(getattr(table, name))[rows] for table, rows in new]) for name in names]
+
+
+def _totals(tables: Units) -> tuple[int, int, int]:
     """(resorbed, formed, formed without resorption) of all rows, exact [1/255 voxel]."""
-    formed = np.asarray(table.formed)
-    modeled = formed[(np.asarray(table.kind) & MODELING) != 0]
-    sums = (int(column.sum(dtype=np.int64)) for column in (np.asarray(table.resorbed), formed, modeled))
+    found = columns(tables, "resorbed", "formed", "kind")
+    modeled = found["formed"][(found["kind"] & MODELING) != 0]
+    sums = (int(column.sum(dtype=np.int64)) for column in (found["resorbed"], found["formed"], modeled))
     return tuple(sums)  # type: ignore[return-value]
 
 

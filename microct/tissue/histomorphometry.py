@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from microct.kernels.bmu_table import MODELING, OSTEONAL, BMUTable, Schedule
+from microct.kernels.bmu_table import MODELING, OSTEONAL, Schedule, Units, columns
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.state import Ledger, State
 from microct.tissue.mineral import DAYS_PER_YEAR
@@ -42,7 +42,7 @@ def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
     """What one biopsy shows of the sites open now.
 
     Args:
-        state: with its table of BMUs and the surface of the last reporting time.
+        state: with its tables of BMUs and the surface of the last reporting time.
         voxel_um: edge of a voxel [um].
 
     Returns:
@@ -112,23 +112,23 @@ def site_map(state: State, clock: Clock) -> np.ndarray:
     Of the voxels that a site holds, those within one voxel of where its front now stands are marked.
     """
     sites = np.zeros(state.fields.fraction.shape, np.uint8)
-    bmus = state.bmus
-    table = _used(bmus)
-    age, forming, _ = _phase(table, state.step, clock)
-    clipped = _clipped(age, clock.schedule)
-    down, up = np.asarray(clock.schedule.erosion)[clipped], np.asarray(clock.schedule.refill)[clipped]
-    end, stop = np.asarray(bmus.final_front), np.asarray(bmus.stop_front)
-    front = np.where(up == 0, end * down // FRONT, end + (stop - end) * up // FRONT)
-    corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
-    for start in range(0, state.count, _ROWS):
-        part = slice(start, min(start + _ROWS, state.count))
-        cell, delta, profile = (np.asarray(column[part]) for column in (bmus.cell, bmus.delta, bmus.profile))
-        depth = front[part, None] * profile.astype(np.float64) / FRONT
-        at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
-        row, entry = np.nonzero(at)
-        used, first = cell[row, entry], corner[part][row]
-        place = first[:, 0] + (used >> 20), first[:, 1] + (used >> 10 & 1023), first[:, 2] + (used & 1023)
-        sites[place] = np.where(forming[part][row], FORMING, ERODED)
+    for bmus, count in zip(state.bmus.there, state.count.there, strict=True):
+        table = _used(Units(bmus))
+        age, forming, _ = _phase(table, state.step, clock)
+        clipped = _clipped(age, clock.schedule)
+        down, up = np.asarray(clock.schedule.erosion)[clipped], np.asarray(clock.schedule.refill)[clipped]
+        end, stop = np.asarray(bmus.final_front), np.asarray(bmus.stop_front)
+        front = np.where(up == 0, end * down // FRONT, end + (stop - end) * up // FRONT)
+        corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
+        for start in range(0, count, _ROWS):
+            part = slice(start, min(start + _ROWS, count))
+            cell, delta, profile = (np.asarray(column[part]) for column in (bmus.cell, bmus.delta, bmus.profile))
+            depth = front[part, None] * profile.astype(np.float64) / FRONT
+            at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
+            row, entry = np.nonzero(at)
+            used, first = cell[row, entry], corner[part][row]
+            place = first[:, 0] + (used >> 20), first[:, 1] + (used >> 10 & 1023), first[:, 2] + (used & 1023)
+            sites[place] = np.where(forming[part][row], FORMING, ERODED)
     return sites
 
 
@@ -160,11 +160,11 @@ def in_sections(fraction: np.ndarray, sites: np.ndarray, every: int = 8, axis: i
     return {"ES/BS.2D": 100.0 * eroded / outline, "OS/BS.2D": 100.0 * forming / outline}
 
 
-def _used(table: BMUTable) -> dict[str, np.ndarray]:
+def _used(tables: Units) -> dict[str, np.ndarray]:
     """The columns that are read, on the host."""
-    columns = {name: np.asarray(getattr(table, name)) for name in ("live", "born", "area", "resorbed", "formed")}
+    found = columns(tables, "live", "born", "area", "resorbed", "formed", "kind")
     flags = (("modeling", MODELING), ("osteonal", OSTEONAL))
-    return columns | {name: (np.asarray(table.kind) & flag) != 0 for name, flag in flags}
+    return found | {name: (found["kind"] & flag) != 0 for name, flag in flags}
 
 
 def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:

@@ -44,8 +44,10 @@ class Bone:
         self.kinds = 1 if place is None else 4
         zeros = np.zeros(shape, np.uint8)
         self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
-        self.table = bmu_table.empty_table(rows, plan.entries)
-        self.count = self.step = self.wanted = 0
+        ways = None if plan.tunnel is None else rows
+        self.tables = bmu_table.empty_tables(bmu_table.Units(rows, ways), plan)
+        self.counts = bmu_table.Units(0, None if ways is None else 0)
+        self.step = self.wanted = 0
         self.asked = np.array(
             [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
         )
@@ -76,27 +78,39 @@ class Bone:
 
     def go(self, steps):
         """Returns the number of steps that were done."""
-        self.fields, self.table, count, done, births = turnover.block(
-            self.fields, self.table, np.int32(self.count), np.int32(self.step), np.int32(steps),
+        self.fields, self.tables, counts, done, births = turnover.block(
+            self.fields, self.tables, jax.tree.map(np.int32, self.counts), np.int32(self.step), np.int32(steps),
             jax.tree.map(jnp.asarray, self.demand(self.step)), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
             jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), self.local,
             self.place, jax.tree.map(jnp.asarray, CONES) if self.plan.osteons else None, plan=self.plan,
         )  # fmt: skip
-        self.count, self.step, self.wanted = int(count), self.step + int(done), self.wanted + int(births.wanted)
+        self.counts = jax.tree.map(int, counts)
+        self.step, self.wanted = self.step + int(done), self.wanted + int(births.wanted)
         assert int(births.dropped) == 0
         return int(done)
 
     def compact(self):
         """Drop the rows that are done, keeping what they moved."""
         before = self.moved
-        self.table, live = bmu_table.compacted(self.table, self.count)
-        self.count, self.compacted = int(live), (0, 0)
+        surface, live = bmu_table.compacted(self.tables.surface, self.count)
+        self.tables, self.counts = bmu_table.Units(surface), bmu_table.Units(int(live))
+        self.compacted = 0, 0
         self.compacted = tuple(b - a for b, a in zip(before, self.moved, strict=True))
+
+    @property
+    def table(self):
+        """That of BMUs of surface."""
+        return self.tables.surface
+
+    @property
+    def count(self):
+        return self.counts.surface
 
     @property
     def moved(self):
         """(resorbed, formed) since the start [1/255 voxel]."""
-        sums = (int(np.asarray(c, np.int64).sum()) for c in (self.table.resorbed, self.table.formed))
+        found = bmu_table.columns(self.tables, "resorbed", "formed")
+        sums = (int(column.astype(np.int64).sum()) for column in found.values())
         return tuple(a + b for a, b in zip(self.compacted, sums, strict=True))
 
     @property
@@ -119,6 +133,19 @@ def foam():
 @functools.cache
 def thick_slab():
     return phantoms.slab(0.6, size_mm=(0.96, 0.96, 2.56), voxel_size_um=VOXEL_UM, axis=0, tilt_deg=12.0).values
+
+
+def together(tables, counts):
+    """Rows of both tables up to these counts in one, those of BMUs of surface first; lists filled up with -1."""
+
+    def joined(*parts):
+        parts = [np.asarray(part)[:count] for part, count in zip(parts, counts, strict=False)]
+        width = max(part.shape[-1] for part in parts) if parts[0].ndim == 2 else 0
+        wide = [np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=-(p.dtype.kind == "i")) if width else p
+                for p in parts]  # fmt: skip
+        return np.concatenate(wide)
+
+    return jax.tree.map(joined, *tables.there)
 
 
 def same(one, other):
@@ -172,7 +199,8 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
     kinds = set()
     births = 0
     for _ in range(2):
-        step, count, fields, table = bone.step, bone.count, *jax.tree.map(np.array, (bone.fields, bone.table))
+        step, counts, fields, tables = bone.step, bone.counts, *jax.tree.map(np.array, (bone.fields, bone.tables))
+        table, count = together(tables, counts), sum(counts.there)
         now = jax.tree.map(lambda asked: asked[0], bone.demand(step))
         new, rows = definition.advance(fields, table, count, step, SCHEDULE, now.wall, CONES, now.osteon_wall, plan)
         new, born, wanted = definition.bear(new, step, SEED, now, SHARES, plan, carved, local, host)
@@ -182,16 +210,22 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
         tunnels = []
         if cones:
             new, tunnels, more = definition.bear_tunnels(new, step, SEED, now, SHARES, plan, CONES, host, local)
-            born, wanted = born + tunnels, wanted + more
+            wanted += more
         asked = bone.wanted
         bone.go(1)
         for name in ("fraction", "owner", "formed_on"):
             np.testing.assert_array_equal(np.asarray(getattr(bone.fields, name)), new[name], err_msg=name)
-        after = definition.Rows(bone.table)
+        after = definition.Rows(together(bone.tables, counts))
         for name in ("live", "stop_front", "resorbed", "formed", "cell"):
             np.testing.assert_array_equal(after.column[name][:count], rows.column[name][:count], err_msg=name)
-        assert (bone.count, bone.wanted) == (count + len(born), asked + wanted)
-        for row, unit in enumerate(born, start=count):
+        assert (
+            bone.counts.there == (counts.surface + len(born), (counts.tunnels or 0) + len(tunnels))[: len(counts.there)]
+        )
+        assert bone.wanted == asked + wanted
+        units = [(bone.tables.surface, *unit) for unit in enumerate(born, start=counts.surface)]
+        units += [(bone.tables.tunnels, *unit) for unit in enumerate(tunnels, start=counts.tunnels)] if tunnels else []
+        for table, row, unit in units:
+            after = definition.Rows(table)
             for name in ("corner", "mean_depth", "prescribed", "salt", "wall_share", "kind"):
                 np.testing.assert_array_equal(after.column[name][row], unit[name])
             if "voxels" in unit:
@@ -208,8 +242,8 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
             assert (after.final_front[row], after.stop_front[row]) == (max(front, 0), front)
             assert after.born[row] == step
             assert bool(after.live[row]) == (front != 0)
-        births += len(born)
-        kinds |= set(after.kind[: bone.count])
+        births += len(born) + len(tunnels)
+        kinds |= set(together(bone.tables, bone.counts).kind)
     assert births > 0
     assert len(kinds) >= (4 if packets or cones else 1)
     if cones:
@@ -217,7 +251,7 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
         tunnels = {int(k) for k in kinds if k & 8}
         assert {k & 3 for k in tunnels} == {1, 2}
         assert {k & 16 for k in tunnels} == {0, 16}
-    ages = bone.step - 1 - np.asarray(bone.table.born)[: bone.count]
+    ages = bone.step - 1 - together(bone.tables, bone.counts).born
     assert ages.max() >= start - 2
     assert bone.moved[1] > 0
 
@@ -261,7 +295,7 @@ def test_sizes_of_chunks_and_tables_change_nothing(whole):
 def test_a_block_stops_before_births_might_not_fit():
     bone = Bone(foam(), 40.0)
     rows = np.asarray(bone.table.live).shape[0]
-    bone.count = rows - PLAN.births - 8  # as if so many rows were in use
+    bone.counts = bmu_table.Units(rows - PLAN.births - 8)  # as if so many rows were in use
     done = bone.go(30)
     assert 0 < done < 30
     assert rows - PLAN.births < bone.count <= rows

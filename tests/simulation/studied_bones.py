@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from microct.kernels.bmu_table import columns
 from microct.simulation import step
 from microct.simulation.build import Model, build, first_state
 from microct.simulation.config import Study
@@ -68,9 +69,9 @@ def run(volume: Volume, study: Study, every: int = 36, stock: bool = True) -> Ru
         state = step.advance(state, model, until)
         if stock and state.step in model.calendar.report_steps:
             state = step.take_stock(state)
-        live = np.asarray(state.bmus.live)
-        taken = np.asarray(state.bmus.resorbed, np.int64) - np.asarray(state.bmus.formed, np.int64)
-        open_mass.append(float(taken[live].sum()) / 255.0)
+        bmus = columns(state.bmus, "live", "resorbed", "formed")
+        taken = bmus["resorbed"].astype(np.int64) - bmus["formed"]
+        open_mass.append(float(taken[bmus["live"]].sum()) / 255.0)
         assert int(np.asarray(state.fields.fraction).sum(dtype=np.int64)) == state.ledger.mass
         states.append(state)
     return Run(model, states, open_mass)

@@ -72,7 +72,8 @@ def test_each_compartment_turns_over_at_its_own_rate() -> None:
 @pytest.mark.slow
 def test_depth_is_that_of_the_compartment() -> None:
     _, state = lived(shaft(), study(0.3, endocortical_depth=0.5, endocortical_births=4.0, intracortical_births=4.0))
-    kind, asked = np.asarray(state.bmus.kind)[: state.count], np.asarray(state.bmus.prescribed)[: state.count]
+    table = state.bmus.surface
+    kind, asked = (np.asarray(column)[: state.count.surface] for column in (table.kind, table.prescribed))
     assert {0, 1, 2} <= set(kind)
     for number, factor in ((0, 1.0), (1, 0.5), (2, 1.3)):
         np.testing.assert_allclose(asked[kind == number], factor * 45.0 / UM, rtol=1e-5)

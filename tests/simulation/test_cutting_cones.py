@@ -14,7 +14,7 @@ import pytest
 from scipy import ndimage
 
 from microct.kernels import cavity as cav
-from microct.kernels.bmu_table import Cones, Demand, Fields, Plan, empty_table
+from microct.kernels.bmu_table import Cones, Demand, Fields, Plan, Units, columns, empty_tables
 from microct.kernels.osteon import Course, tunnel
 from microct.kernels.turnover import block
 from microct.remodeling import bmu as bmus
@@ -157,10 +157,10 @@ def one_tunnel(voxel_um: float, shape: tuple[int, int, int], radius_um: float, w
     clock = bmus.schedule(unit, 5.0, voxel_um)
     cones = Cones(clock, *(np.int32(k) for k in (4096 * voxel_um / 200.0, 0, 0, 0)))
     zeros = np.zeros(shape, np.uint8)
-    fields, table, count = (
+    fields, tables, counts = (
         Fields(*map(jnp.asarray, (bone, zeros, zeros.astype(np.uint16)))),
-        empty_table(32, plan.entries),
-        0,
+        empty_tables(Units(32, 32), plan),
+        Units(jnp.int32(0), jnp.int32(0)),
     )
     blank, none = jnp.zeros((5, 4), jnp.float32), jnp.zeros(5, jnp.int32)
     for first in range(0, 5 * len(clock.erosion), 5):
@@ -168,15 +168,15 @@ def one_tunnel(voxel_um: float, shape: tuple[int, int, int], radius_um: float, w
             none, blank, blank, blank.astype(jnp.int32), none, none, blank[:, 0],
             none.at[0].set(0 if first else 65536), jnp.full(5, radius_um / voxel_um), jnp.full(5, wall_um / voxel_um),
         )  # fmt: skip
-        fields, table, count, done, births = block(
-            fields, table, jnp.int32(count), jnp.int32(first), jnp.int32(5), demand,
+        fields, tables, counts, done, births = block(
+            fields, tables, counts, jnp.int32(first), jnp.int32(5), demand,
             jax.tree.map(jnp.asarray, clock), jnp.uint32(3), jnp.asarray([4096]), jnp.float32(1.0), None,
             jnp.full(shape, 2, jnp.uint8), jax.tree.map(jnp.asarray, cones), plan=plan,
         )  # fmt: skip
-        assert (int(count), int(done), int(births.dropped)) == (1, 5, 0)
-        turn = -1 if np.asarray(table.kind)[0] & 16 else 1
+        assert (*map(int, counts), int(done), int(births.dropped)) == (0, 1, 5, 0)
+        turn = -1 if np.asarray(tables.tunnels.kind)[0] & 16 else 1
         yield np.stack([np.asarray(field)[::turn] for field in (fields.fraction, fields.formed_on)])
-        if not np.asarray(table.live)[0]:
+        if not np.asarray(tables.tunnels.live)[0]:
             return
 
 
@@ -219,7 +219,7 @@ def test_porosity_is_stationary_at_zero_balance(balanced: tuple) -> None:
     first = porosity(compact().values, np.asarray(model.place))
     assert first == pytest.approx(100.0 * 25 * np.pi * 0.03**2 / 1.28**2, rel=0.05)
     assert state.ledger.intracortical == state.ledger.births > 60
-    assert not np.asarray(state.bmus.live).any()
+    assert not columns(state.bmus, "live")["live"].any()
     assert np.mean(porous[:-3]) > first + 2.0  # tunnels at work
     assert porous[-1] == pytest.approx(first, abs=1.0)
 
@@ -257,7 +257,7 @@ def test_osteons_are_as_many_as_canals_are_visited(balanced: tuple) -> None:
 @pytest.mark.slow
 def test_without_cutting_cones_canals_are_renewed_by_bmus_of_surface() -> None:
     _, state, _ = lived(0.3, 60.0, cutting_cones=False)
-    assert (np.asarray(state.bmus.kind)[: state.count] & 8 == 0).all()
+    assert state.bmus.tunnels is None
     assert state.ledger.births > 0
 
 

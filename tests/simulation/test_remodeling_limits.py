@@ -83,12 +83,12 @@ def test_births_are_a_poisson_process_and_depths_are_as_prescribed() -> None:
         before = state
         state = step.advance(state, model, state.step + 1)
         births.append(state.ledger.births - before.ledger.births)
-        new = np.asarray(state.bmus.born) == state.step - 1
-        depths += list(np.asarray(state.bmus.mean_depth)[new])
-        areas += list(np.asarray(state.bmus.area)[new])
-        done = np.asarray(state.bmus.live) & (state.step - 1 - np.asarray(state.bmus.born) == 7)
-        expected = np.asarray(state.bmus.mean_depth)[done] * np.asarray(state.bmus.area)[done]
-        taken += list(np.asarray(state.bmus.resorbed)[done] / 255.0 / expected)
+        new = np.asarray(state.bmus.surface.born) == state.step - 1
+        depths += list(np.asarray(state.bmus.surface.mean_depth)[new])
+        areas += list(np.asarray(state.bmus.surface.area)[new])
+        done = np.asarray(state.bmus.surface.live) & (state.step - 1 - np.asarray(state.bmus.surface.born) == 7)
+        expected = np.asarray(state.bmus.surface.mean_depth)[done] * np.asarray(state.bmus.surface.area)[done]
+        taken += list(np.asarray(state.bmus.surface.resorbed)[done] / 255.0 / expected)
     counts = np.array(births, float)
     # The dispersion of n Poisson counts has a standard error of sqrt(2 / n): 0.08 here.
     assert counts.var(ddof=1) / counts.mean() == pytest.approx(1.0, abs=2.5 * math.sqrt(2.0 / len(counts)))
@@ -143,7 +143,7 @@ def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
     for until in (state.step + 60, state.step + 200):
         state = step.advance(state, healed, until)
         holes.append(columns_open(np.asarray(state.fields.fraction)))
-    assert not np.asarray(state.bmus.live).any()
+    assert not np.asarray(state.bmus.surface.live).any()
     assert holes[0] == holes[1] > 100
     assert state.ledger.formed < 0.7 * state.ledger.resorbed
 

@@ -56,8 +56,8 @@ def slab() -> Course:
         found = biopsy.at_sites(state, clock, VOXEL_UM)
         sites = biopsy.site_map(state, clock)
         fraction = np.asarray(state.fields.fraction)
-        live, age = np.asarray(state.bmus.live), state.step - 1 - np.asarray(state.bmus.born)
-        area = np.asarray(state.bmus.area)
+        live, age = np.asarray(state.bmus.surface.live), state.step - 1 - np.asarray(state.bmus.surface.born)
+        area = np.asarray(state.bmus.surface.area)
         early = live & (age < int(model.schedule.refill_start))
         found["ES/BS"] = 100.0 * float(area[early].sum()) / state.surface
         found["OS/BS"] = 100.0 * float(area[live & ~early & (age < int(model.schedule.last))].sum()) / state.surface

@@ -1,0 +1,67 @@
+"""Where refills end: decided for each BMU when its refill begins, by what it resorbed and the wall asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from microct.kernels import cavity as cav
+from microct.kernels.bmu_table import MODELING, BMUTable, Cones, Plan, Schedule, chunks, of_compartment, put_rows
+
+Array = Any
+
+#: A refill may rise above the old surface by at most this much of the profile [1/4096].
+GROWTH_LIMIT = 1024
+#: A canal's least share of its osteon's radius.
+LEAST_CANAL = 0.05
+
+
+def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Array, plan: Plan) -> BMUTable:
+    """Decide where the refill of the BMUs of surface that begin it now will stop, so that formed / resorbed = wall /
+    erosion depth. ``wall`` is (compartments,).
+    """
+    size = min(plan.row_chunk, table.born.shape[0])
+    born = step - schedule.refill_start
+    first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
+    end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)
+
+    def some(start: Array, stops: Array) -> Array:
+        start = jnp.minimum(first + start, table.born.shape[0] - size)
+        rows = jax.tree.map(lambda column: jax.lax.dynamic_slice_in_dim(column, start, size), table)
+        used = rows.cell >= 0
+        delta, profile, before = (c.astype(jnp.int32) for c in (rows.delta, rows.profile, rows.before))
+        dither = cav.dither_of(rows.cell, rows.salt[:, None])
+        removed = jnp.where(used, cav.eroded(rows.final_front[:, None], delta, profile, before, dither), 0)
+        total = jnp.sum(removed, axis=1).astype(jnp.float32)
+        own_wall = of_compartment(wall, rows.kind) * rows.wall_share
+        kept = jnp.round(total * (1.0 - own_wall / jnp.maximum(rows.prescribed, 1e-6)))
+
+        def lost(front: Array) -> Array:
+            bone = cav.bone_at(front[:, None], delta, profile, before, dither)
+            return jnp.sum(jnp.where(used, before - bone, 0), axis=1)
+
+        def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+            low, high = bounds
+            middle = (low + high) >> 1
+            hit = lost(middle) >= kept.astype(jnp.int32)
+            return jnp.where(hit, low, middle), jnp.where(hit, middle, high)
+
+        bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
+        stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
+        due = (rows.born == born) & ((rows.kind & MODELING) == 0)
+        stop = jnp.where(due, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
+        return put_rows(stops, stop, start)
+
+    return table._replace(stop_front=chunks(end - first, size, some, table.stop_front))
+
+
+def set_canals(table: BMUTable, step: Array, cones: Cones, wall: Array) -> BMUTable:
+    """Decide which canals the osteonal BMUs whose first slice begins its refill now will leave: their radius is to that
+    of the cement line as what ``wall`` leaves of it.
+    """
+    left = 1.0 - wall * table.wall_share / jnp.maximum(table.prescribed, 1e-6)
+    canal = jnp.round(cav.FRONT * jnp.clip(left, LEAST_CANAL, 1.0)).astype(jnp.int32)
+    due = table.born == step - cones.schedule.refill_start
+    return table._replace(stop_front=jnp.where(due, jnp.minimum(canal, table.final_front), table.stop_front))
