@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,8 @@ _CROSS = np.flatnonzero(np.abs(_CUBE).sum(axis=1) <= 1)
 _CROSS = np.concatenate([[_MIDDLE], _CROSS[_CROSS != _MIDDLE]])
 #: Candidates whose whole neighborhood is read at once.
 _LOOK = 256
+#: Candidates that are drawn at once, at least: spares are drawn only where a site is still wanted.
+_DRAWN = 2048
 _FACES = [(axis, offset, _MIDDLE + offset * 5 ** (2 - axis)) for axis, offset in window.faces()]
 
 
@@ -121,6 +123,21 @@ def _middle_area(cube: Array) -> Array:
     return jnp.minimum(jnp.round(area * window.AREA).astype(jnp.int32), AREA_LIMIT)
 
 
+class _Seen(NamedTuple):
+    """What is known of the candidates that were drawn.
+
+    Attributes:
+        turn: how many times candidates were drawn.
+        due, usable: (compartments,) int32, births that the process asks for, and sites on free surface.
+        kind: (candidates,) uint8, of a site on free surface 1 + its compartment, else 0.
+    """
+
+    turn: Array
+    due: Array
+    usable: Array
+    kind: Array
+
+
 def sites(
     fraction: Array,
     owner: Array,
@@ -155,48 +172,69 @@ def sites(
         of births that the process asked for and of sites found on free surface (at most ``wanted``).
     """
     shape = fraction.shape
-    index = jnp.arange(candidates, dtype=jnp.int32)
-    first, second = random.words(seed, step, random.POSITION + stream, index)
-    third, fourth = random.words(seed, step, random.ACCEPTANCE + stream, index)
-    position = jnp.stack([random.below(word, n) for word, n in zip((first, second, third), shape, strict=True)], axis=1)
+    size = min(max(_DRAWN, candidates // 8), candidates)
+    turns = -(-candidates // size)
+
+    def drawn_at(index: Array) -> Array:
+        first, second = random.words(seed, step, random.POSITION + stream, index)
+        third, _ = random.words(seed, step, random.ACCEPTANCE + stream, index)
+        words = zip((first, second, third), shape, strict=True)
+        return jnp.stack([random.below(word, n) for word, n in words], axis=1)
 
     def around(position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
         place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
         return place[..., 0], place[..., 1], place[..., 2]
 
-    # Most candidates fall into marrow or deep bone: the face neighbors tell; the rest is read for few.
-    bone = fraction[around(position, _CUBE[_CROSS])] >= window.BONE
-    near = window.Ranked.of((bone[:, 0] & ~bone.all(axis=1))[None, None])
+    def draw(seen: _Seen) -> _Seen:
+        start = seen.turn * size
+        index = start + jnp.arange(size, dtype=jnp.int32)
+        position = drawn_at(index)
+        # Most candidates fall into marrow or deep bone: the face neighbors tell; the rest is read for few.
+        bone = fraction[around(position, _CUBE[_CROSS])] >= window.BONE
+        near = window.Ranked.of((bone[:, 0] & ~bone.all(axis=1) & (index < candidates))[None, None])
 
-    def look(start: Array, marks: tuple[Array, Array]) -> tuple[Array, Array]:
-        nth = start + jnp.arange(_LOOK, dtype=jnp.int32)
-        which = near.place(nth)
-        z, y, x = around(position[which], _CUBE)
-        chance, word = _middle_area(fraction[z, y, x]), fourth[which]
-        if weight is None:
-            drawn = random.below(word, AREA_LIMIT)
-        else:
-            chance = chance * weight(tuple(position[which].T))
-            wide = scale > WEIGHT_LIMIT
-            drawn = random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
-        taken = (nth < near.count) & (drawn < chance)
-        held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
-        accepted, usable = marks
-        accepted = accepted.at[jnp.where(taken, which, candidates)].set(True, mode="drop")
-        return accepted, usable.at[jnp.where(taken & ~held, which, candidates)].set(True, mode="drop")
+        def look(turn: Array, seen: _Seen) -> _Seen:
+            nth = turn * _LOOK + jnp.arange(_LOOK, dtype=jnp.int32)
+            which = near.place(nth)
+            here = position[which]
+            z, y, x = around(here, _CUBE)
+            _, word = random.words(seed, step, random.ACCEPTANCE + stream, start + which)
+            chance = _middle_area(fraction[z, y, x])
+            if weight is None:
+                drawn = random.below(word, AREA_LIMIT)
+            else:
+                chance = chance * weight(tuple(here.T))
+                wide = scale > WEIGHT_LIMIT
+                drawn = random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
+            held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
+            taken = (nth < near.count) & (drawn < chance)
+            free = taken & ~held
+            kind = jnp.zeros_like(which) if place is None else (place[tuple(here.T)] & COMPARTMENT).astype(jnp.int32)
+            own = kind == jnp.arange(COMPARTMENT + 1)[:, None]
+            asked = (taken if moves else free) & (start + which < count)
+            # The first of a compartment as many as are due; more candidates may follow, but none are wanted.
+            marked = jnp.where(free, start + which, turns * size)
+            return seen._replace(
+                due=seen.due + jnp.sum(own & asked, axis=1),
+                usable=seen.usable + jnp.sum(own & free, axis=1),
+                kind=seen.kind.at[marked].set((kind + 1).astype(jnp.uint8), mode="drop"),
+            )
 
-    none = jnp.zeros(candidates, bool)
-    turns = (near.count + _LOOK - 1) // _LOOK
-    accepted, usable = jax.lax.fori_loop(0, turns, lambda k, marks: look(k * _LOOK, marks), (none, none))
+        seen = jax.lax.fori_loop(0, (near.count + _LOOK - 1) // _LOOK, look, seen)
+        return seen._replace(turn=seen.turn + 1)
 
-    accepted = accepted if moves else usable
-    wanted = jnp.sum(accepted & (index < count))
+    def go_on(seen: _Seen) -> Array:
+        lacking = (seen.usable < seen.due).any() if moves else jnp.bool_(False)
+        return (seen.turn < turns) & ((seen.turn * size < count) | lacking)
+
+    none = jnp.zeros(COMPARTMENT + 1, jnp.int32)
+    seen = jax.lax.while_loop(go_on, draw, _Seen(jnp.int32(0), none, none, jnp.zeros(turns * size, jnp.uint8)))
+    wanted, usable = jnp.sum(seen.due), seen.kind > 0
     if place is not None:
         # A birth that is moved stays in its compartment.
-        own = (place[tuple(position.T)] & COMPARTMENT).astype(jnp.int32)[None] == jnp.arange(COMPARTMENT + 1)[:, None]
-        due = jnp.sum(own & accepted & (index < count), axis=1)
-        usable = (own & usable & (jnp.cumsum(own & usable, axis=1) <= due[:, None])).any(axis=0)
+        own = seen.kind.astype(jnp.int32) == 1 + jnp.arange(COMPARTMENT + 1)[:, None]
+        usable = (own & (jnp.cumsum(own, axis=1) <= seen.due[:, None])).any(axis=0)
     free = window.Ranked.of(usable[None, None])
     found = jnp.minimum(jnp.minimum(wanted, free.count), births)
     chosen = free.place(jnp.arange(births, dtype=jnp.int32))
-    return position[chosen], chosen, wanted, found
+    return drawn_at(chosen), chosen, wanted, found
