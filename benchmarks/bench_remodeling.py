@@ -297,6 +297,7 @@ def main() -> None:
     parser.add_argument("--years", type=float, default=10.0)
     parser.add_argument("--ten-years-edge", type=int, default=256, help="0 leaves the main job out")
     parser.add_argument("--only", choices=("density", "births", "years", "fields"), help="one of the answers")
+    parser.add_argument("--fields", nargs="*", choices=(*FIELDS, "all"), help="these rows of the fields alone")
     parser.add_argument("--without-stock", action="store_true", help="leave the yearly stock out of the main job")
     asked = parser.parse_args()
     on_cpu = jax.default_backend() == "cpu"
@@ -332,7 +333,7 @@ def main() -> None:
         bone, times = shaft(main_edge), years
         for name, (sections, mineral) in {**FIELDS, "all": everything()}.items():
             what = f"{years:g} years, {name}, {main_edge}^3"
-            if asked.quick and name not in ("none", "all"):
+            if name not in (asked.fields or (("none", "all") if asked.quick else (*FIELDS, "all"))):
                 continue
             if budget.allows(what, 20.0):
                 _attempt(record, what, lambda s=sections, m=mineral: with_fields(bone, times, s, m, budget.left))

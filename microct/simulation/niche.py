@@ -116,8 +116,8 @@ class Niche:
         reach = self.settings.sensing_um / self.model.voxel_um
         edge = max(int(reach / _CELLS), 1)
         grid = tuple(-(-n // edge) for n in shape)
-        z, y, x = np.unravel_index(voxels, shape)
-        cell = ((z // edge) * grid[1] + y // edge) * grid[2] + x // edge
+        z, y, x = (np.arange(n, dtype=np.int32) // edge for n in shape)
+        cell = (((z[:, None] * grid[1] + y)[:, :, None] * grid[2]) + x).reshape(-1)[voxels]
         number = np.bincount(cell, minlength=int(np.prod(grid))).astype(np.float32)
         total = np.bincount(cell, weights=values, minlength=number.size).astype(np.float32)
         mean, held = total / np.maximum(number, 1.0), number / edge**3
