@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 
-from microct.kernels.bmu_table import MODELING, BMUTable, Cones, Plan, Schedule, chunks, put_rows
+from microct.kernels.bmu_table import MODELING, BMUTable, Cones, Plan, Schedule
 from microct.kernels.osteon import distance_from_start
 from microct.kernels.tiles import Tiles
 
@@ -63,82 +62,73 @@ class TunnelClock:
     """The fronts of tunnels in one step; as `SurfaceClock`, but each slice has a time of its own.
 
     Attributes:
-        table: of the tunnels; ``age``: at the end of the step, of their first slice [steps].
-        cones: how they go on; ``plan``: static sizes.
+        age: at the end of the step, of their first slice [steps].
+        was, front: (rows, slices) int32 [1/4096], where fronts stood and stand, by distance from the tunnel's start.
+        began, refills: (rows, slices) bool, whether they came back already, and come back.
+        turn: (rows, 1) int32 [1/4096], where they turn.
+        last, give_up: int32 [steps], ages at which a tunnel is due, the slice at its end included, and is given up.
+        kind: (rows,) as in `BMUTable`; ``plan``: static sizes.
     """
 
-    table: BMUTable
     age: Array
-    cones: Cones
+    was: Array
+    front: Array
+    began: Array
+    refills: Array
+    turn: Array
+    last: Array
+    give_up: Array
+    kind: Array
     plan: Plan
 
     @classmethod
     def of(cls, table: BMUTable, step: Array, cones: Cones, plan: Plan) -> TunnelClock:
         """The clock in the step ``step``."""
-        return cls(table, step - table.born, cones, plan)
-
-    @property
-    def last(self) -> Array:
-        """Age at which a tunnel is due, the slice at its end included."""
-        return self.cones.schedule.last + self._journey
-
-    @property
-    def give_up(self) -> Array:
-        """Age at which it is given up."""
-        return self.cones.schedule.give_up + self._journey
-
-    @property
-    def _journey(self) -> Array:
-        assert self.plan.tunnel is not None
-        return ((self.plan.tunnel.window[self.plan.axis] - 1) * self.cones.travel >> 12) + 1
-
-    def front(self, time: Array, end: Array, stop: Array) -> tuple[Array, Array]:
-        """(where fronts stand, whether they refill) at an age of ``time`` [1/4096 step]; between steps linear."""
-        schedule = self.cones.schedule
-        ages = schedule.erosion.shape[0]
-        time = jnp.clip(time, 0, (ages - 1) << 12)
-        age, part = time >> 12, time & 4095
-        after = jnp.minimum(age + 1, ages - 1)
-
-        def between(values: Array) -> Array:
-            first = values[age]
-            return first + (((values[after] - first) * part) >> 12)
-
-        refills = age >= schedule.refill_start
-        down, up = between(schedule.erosion), between(schedule.refill)
-        return jnp.where(refills, end + (((stop - end) * up) >> 12), (end * down) >> 12), refills
+        assert plan.tunnel is not None
+        slices, schedule, age = plan.tunnel.window[plan.axis], cones.schedule, step - table.born
+        late = jnp.arange(slices, dtype=jnp.int32) * cones.travel
+        end, stop = table.final_front[:, None], table.stop_front[:, None]
+        was, began = _between_steps(((age[:, None] - 1) << 12) - late, end, stop, schedule)
+        front, refills = _between_steps((age[:, None] << 12) - late, end, stop, schedule)
+        journey = ((slices - 1) * cones.travel >> 12) + 1
+        last, give_up = schedule.last + journey, schedule.give_up + journey
+        return cls(age, was, front, began, refills, end, last, give_up, table.kind, plan)
 
     def crossed(self, tiles: Tiles) -> Array:
         """Tiles within which the front may pass a voxel in this step; (rows, tiles) bool."""
         assert tiles.near is not None
         assert tiles.far is not None
-        table, travel = self.table, self.cones.travel
-        rows = table.live.shape[0]
-        size = min(rows, 16 * self.plan.row_chunk)
-        columns = (self.age, table.final_front, table.stop_front, tiles.low, tiles.high, tiles.near, tiles.far)
+        far = jnp.clip(tiles.far.astype(jnp.int32), 0, self.was.shape[1] - 1)
+        near = jnp.minimum(tiles.near.astype(jnp.int32), far)
 
-        def some(start: Array, crossed: Array) -> Array:
-            start = jnp.minimum(start, rows - size)
-            here = [jax.lax.dynamic_slice_in_dim(column, start, size) for column in columns]
-            age, end, stop = (column[:, None] for column in here[:3])
-            low, high, near, far = (column.astype(jnp.int32) for column in here[3:])
-            first = ((age - 1) << 12) - far * travel
-            last = (age << 12) - jnp.minimum(near, far) * travel
-            was, _ = self.front(first, end, stop)
-            front, refills = self.front(last, end, stop)
-            shallow, deep = jnp.minimum(was, front), jnp.maximum(was, front)
-            turned = refills & (first < self.cones.schedule.refill_start << 12)
-            deep = jnp.where(turned, jnp.maximum(end, deep), deep)
-            return put_rows(crossed, (shallow != deep) & (low <= deep) & (high >= shallow), start)
+        def at(values: Array, away: Array) -> Array:
+            return jnp.take_along_axis(values, away, axis=1)
 
-        used = jnp.max(jnp.where(table.live, jnp.arange(1, rows + 1), 0))
-        return chunks(used, size, some, jnp.zeros(tiles.low.shape, bool))
+        was, front = at(self.was, far), at(self.front, near)
+        shallow, deep = jnp.minimum(was, front), jnp.maximum(was, front)
+        turned = at(self.refills, near) & ~at(self.began, far)
+        deep = jnp.where(turned, jnp.maximum(self.turn, deep), deep)
+        return (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
 
     def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any]:
         """As `SurfaceClock.at`."""
-        kind, end, stop = (self.table.kind, self.table.final_front, self.table.stop_front)
-        away = distance_from_start(cell, kind[row][:, None], self.plan)
-        time = (self.age[row][:, None] << 12) - away * self.cones.travel
-        front, refills = self.front(time, end[row][:, None], stop[row][:, None])
+        away = distance_from_start(cell, self.kind[row][:, None], self.plan)
+        here = row[:, None], jnp.clip(away, 0, self.front.shape[1] - 1)
         # An older canal within the cement line is not bone yet, and need not be looked at before the refill.
-        return front, refills, refills
+        return self.front[here], self.refills[here], self.refills[here]
+
+
+def _between_steps(time: Array, end: Array, stop: Array, schedule: Schedule) -> tuple[Array, Array]:
+    """(where fronts stand, whether they refill) at an age of ``time`` [1/4096 step]; between steps linear."""
+    ages = schedule.erosion.shape[0]
+    time = jnp.clip(time, 0, (ages - 1) << 12)
+    age, part = time >> 12, time & 4095
+    after = jnp.minimum(age + 1, ages - 1)
+
+    def between(values: Array) -> Array:
+        first = values[age]
+        return first + (((values[after] - first) * part) >> 12)
+
+    refills = age >= schedule.refill_start
+    down, up = between(schedule.erosion), between(schedule.refill)
+    return jnp.where(refills, end + (((stop - end) * up) >> 12), (end * down) >> 12), refills
