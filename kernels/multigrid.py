@@ -24,7 +24,7 @@ DEGREES = (3, 3, 4, 6)
 
 #: Most conjugate gradient steps with which each level below the finest is solved, the first for the second level. Cells
 #: of four voxels are as thick as trabeculae, which bend in them too stiffly on the next level: there most are needed.
-STEPS = (2, 4, 2, 1)
+STEPS = (3, 4, 2, 1)
 
 #: Share of its residual to which a level below the finest is solved, if the steps are enough for it.
 _ENOUGH = 0.1
