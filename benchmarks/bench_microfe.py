@@ -1,11 +1,12 @@
 """How much processor time does a degree of freedom of micro-FE cost, beside ParOSol in the same run?
 
-    python benchmarks/bench_microfe.py [--edge 100 160] [--scan FILE.npy ...] [--parosol FOLDER] [--skip-parosol]
+    python benchmarks/bench_microfe.py [--edge 100 160] [--scan FILE.npy ...] [--parosol FOLDER] [--one-core]
 
 Each volume is compressed by 1 % between frictionless plates to a residual of 1e-6. Processor time of ours counts mesh,
 levels, solution and the recomputed residual; compilation is apart. ParOSol comes from the PyPI package parosol-py
 (GPL-2; a program that is run, no part of microct): on the path, installed, or its wheel unpacked in FOLDER. It runs on
-one process, with its own settings and its own reading of the tolerance, which is the same rule.
+one process, with its own settings and its own reading of the tolerance, which is the same rule. On a busy machine
+threads that wait for one another count as processor time: --one-core lets both programs have one core and no more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import re
 import resource
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -209,9 +211,16 @@ def main() -> None:
     parser.add_argument("--skip-parosol", action="store_true")
     parser.add_argument("--only-scans", action="store_true")
     parser.add_argument("--only-rods", action="store_true", help="leave the random field out")
+    parser.add_argument("--only-random-field", action="store_true", help="leave the rods out")
+    parser.add_argument("--one-core", action="store_true", help="everything on one core: nothing waits for a second")
     asked = parser.parse_args()
+    if asked.one_core and len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # libraries have made threads for all cores by now
     edges = [] if asked.only_scans else [32] if asked.quick else asked.edge
-    kinds = {"rods": rods} if asked.only_rods else {"rods": rods, "random_field": random_field}
+    kinds = {} if asked.only_random_field else {"rods": rods}
+    if not asked.only_rods:
+        kinds["random_field"] = random_field
     volumes: dict[str, Callable[[], np.ndarray]] = {
         f"{name}, {e}^3": partial(make, e) for e in edges for name, make in kinds.items()
     }

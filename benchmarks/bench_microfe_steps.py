@@ -1,6 +1,6 @@
 """How many steps does micro-FE take to a residual of 1e-7, on every volume at hand, and what does each cost?
 
-    python benchmarks/bench_microfe_steps.py [--tolerance 1e-7] [--only trab1240 rods] [--ends clamped] [--largest 10] [--repeat]
+    python benchmarks/bench_microfe_steps.py [--only trab1240 rods] [--ends clamped] [--largest 10] [--repeat]
 
 Each volume is compressed along z by 1 %, between frictionless plates and between clamped ones. Scans are read from the
 folder shared/data beside the repository; those that are not there are named as left out. `--largest` leaves out
@@ -116,7 +116,7 @@ def main() -> None:
     if asked.only:
         names = [name for name in VOLUMES if name.startswith(tuple(asked.only))]
     budget = Budget(asked.budget_seconds)
-    record = Record("microfe_steps-quick" if asked.quick else "microfe_steps", asked.out, tolerance=asked.tolerance)
+    record = Record("steps_microfe-quick" if asked.quick else "steps_microfe", asked.out, tolerance=asked.tolerance)
     rows = []
     for name in names:
         try:
