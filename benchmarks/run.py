@@ -44,6 +44,7 @@ QUESTIONS = (
     Question("limits", 0.2),
     Question("remodeling", 0.3),
     Question("microfe", 0.15),
+    Question("microfe_steps", 0.1),
     Question("morphometry", 0.15, knows_budget=False),
     Question("device_morphometry", 0.08),
     Question("cells", 0.08),

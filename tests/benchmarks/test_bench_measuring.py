@@ -111,7 +111,7 @@ def test_the_elasticity_product_is_one_and_its_bytes_are_counted(of: Limits) -> 
     single, double = (limits_dense.elasticity_product(16, kind) for kind in ("float32", "float64"))
     nodes, exact = len(limits_dense.levels(16)[0].positions), np.asarray(double.do())
     assert np.allclose(single.do()[:nodes], exact[:nodes], atol=1e-4 * np.abs(exact).max())
-    assert single.bytes == 36 * single.units + 24 * nodes
+    assert single.bytes == 20 * single.units + 24 * nodes
     assert double.bytes - single.bytes == 24 * nodes
     # a kernel of the same traffic on a machine half as fast stands twice as near its limit
     slow = replace(of, copy=of.copy / 2, float32=of.float32 / 2)
