@@ -56,6 +56,7 @@ def compartments(run: Path) -> np.ndarray:
     return np.asarray(found.arrays["place"])
 
 
+@pytest.mark.slow
 def test_a_mask_is_cut_and_resampled_as_the_scan_is(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`microct run`, with the mask on the voxels of the file, and on those of the finished bone: the same labels."""
     labels = []

@@ -65,6 +65,7 @@ def test_no_growth_on_the_far_side_of_a_thin_plate():
         assert max(heights) < 11 or min(heights) > 12
 
 
+@pytest.mark.slow
 def test_what_places_ask_for_is_where_bone_forms():
     """Only the half that load calls, with nothing asked for everywhere."""
     asks = np.zeros((24, 24, 64), np.uint8)

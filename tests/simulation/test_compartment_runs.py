@@ -45,6 +45,7 @@ def study(years: float = 3.0, **compartments: object) -> Study:
     )
 
 
+@pytest.mark.slow
 def test_each_compartment_turns_over_at_its_own_rate() -> None:
     bone = shaft()
     model, state = lived(bone, study(6.0, endocortical_births=2.0, intracortical_births=0.5, periosteal_births=0.0))

@@ -132,6 +132,7 @@ def test_a_tunnel_is_the_same_along_every_axis_and_backward(axis: int) -> None:
         np.testing.assert_array_equal(np.sort(np.asarray(one.delta)[used]), np.sort(np.asarray(forth.delta)[used]))
 
 
+@pytest.mark.slow
 def test_a_tunnel_from_the_endocortical_surface_dives_into_the_cortex() -> None:
     """Two voxels down for each five along, at most six: the middle of each slice."""
     plan = sized((30, 21, 11), 4096)
@@ -185,6 +186,7 @@ def radius_of(area: np.ndarray, voxel_um: float) -> np.ndarray:
     return voxel_um * np.sqrt(area.sum(axis=(1, 2)) / np.pi)
 
 
+@pytest.mark.slow
 def test_a_travelling_tunnel_has_a_cutting_cone_a_wide_stretch_and_a_closing_cone() -> None:
     """One tunnel of 4 mm at 20 um: its width along the way, and where its tip is, after 15 and after 25 steps."""
     course = islice(one_tunnel(UM, (200, 19, 19), 90.0, 60.0), 5)

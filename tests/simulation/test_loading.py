@@ -94,7 +94,7 @@ def test_even_load_finds_the_shares_that_were_mixed() -> None:
 # --- a bone under load ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("axis", ["z", "estimated"])
+@pytest.mark.parametrize("axis", ["z", pytest.param("estimated", marks=pytest.mark.slow)])
 def test_usual_load_on_the_bone_of_the_scan_changes_nothing(bone: Volume, axis: str) -> None:
     """At the set point every place, bone or marrow, asks for what the demand says."""
     asked = study(1, axis=axis)

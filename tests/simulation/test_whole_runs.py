@@ -96,6 +96,7 @@ def test_a_run_killed_without_warning_goes_on_from_its_last_checkpoint(
     assert products_of(out) == products_of(whole)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_another_run(bone: Volume, study: microct.Study, whole: Path, tmp_path: Path) -> None:
     """The comparison of bits above can fail."""
     microct.simulate(bone, study.with_values(remodeling={"seed": 2}), out=tmp_path / "run")
