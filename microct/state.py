@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -62,25 +62,36 @@ class Felt(NamedTuple):
     share: tuple[float, float, float]
 
 
-class Wear(NamedTuple):
-    """Osteocytes and damage as they were looked at last, on the host; where places call BMUs.
+class Worn(NamedTuple):
+    """Osteocytes and damage as a look found them, from which later looks go on; (nz, ny, nx) float16, on the device.
 
     Attributes:
-        alive, damage, rate: (nz, ny, nx) float16, share of osteocytes alive, damage (1 in health), damage done in a
-            year; None where load does no damage, so that all follows from the step of formation.
+        alive: share of osteocytes alive.
+        damage: 1 on the mean of the bone of the scan.
+        rate: damage done in a year.
+    """
+
+    alive: Any
+    damage: Any
+    rate: Any
+
+
+class Wear(NamedTuple):
+    """Osteocytes and damage as they were looked at last; where places call BMUs.
+
+    Attributes:
+        worn: what is there; None where load does no damage, so that all follows from the step of formation.
         since: step of that look.
         scale: mean over the bone of the scan of the power of energy density that damages.
         targeted: share of births that places call.
-        weight: (nz, ny, nx) uint8 [1/64], births that places call for relative to the demand.
+        weight: (nz, ny, nx) uint8 [1/64], births that places call for relative to the demand; on the device.
     """
 
-    alive: np.ndarray | None
-    damage: np.ndarray | None
-    rate: np.ndarray | None
+    worn: Worn | None
     since: int
     scale: float
     targeted: float
-    weight: np.ndarray | None = None
+    weight: Any = None
 
 
 @dataclass(frozen=True)

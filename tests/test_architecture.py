@@ -26,6 +26,7 @@ GUESTS = {
         "signalling",
         "remodeling",
         "mechanics",
+        "tissue",
         "morphometry",
         "simulation",
         "render",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -19,8 +20,11 @@ from microct.simulation.build import Model
 from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.niche_settings import Osteocytes
 from microct.state import State, Wear
+from microct.tissue import wear as wears
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR
 from microct.tissue.osteocytes import Law, targeted_weight
+
+Array = Any
 
 #: Cells of the grid on which neighbors are averaged, for each standard deviation.
 _CELLS = 2.0
@@ -38,31 +42,28 @@ class Niche:
         """How load damages, and how damage kills."""
         return Law(self.settings.damage_exponent, self.settings.damage_death_per_year)
 
-    def now(self, state: State, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(share of osteocytes alive, damage) of voxels, given by flat index; float32."""
-        formed = np.asarray(state.fields.formed_on).reshape(-1)[voxels]
+    def now(self, state: State) -> tuple[Array, Array]:
+        """(share of osteocytes alive, damage) of every voxel, (nz, ny, nx) float32 on the device, 0 outside bone."""
         deaths, step = self.model.deaths, state.step
-        alive = deaths.alive(formed, step)
-        wear = state.wear
-        if wear is None or wear.damage is None or wear.alive is None or wear.rate is None:
-            return alive, np.zeros(len(voxels), np.float32)
-        step_yr = self.model.calendar.step_days / DAYS_PER_YEAR
-        old = formed <= wear.since
-        began = np.where(old, wear.since, formed)
-        rate = wear.rate.reshape(-1)[voxels].astype(np.float32)
-        first = np.where(old, wear.alive.reshape(-1)[voxels], 1.0).astype(np.float32)
-        worn = np.where(old, wear.damage.reshape(-1)[voxels], 0.0).astype(np.float32)
-        survives = deaths.survival[step] / deaths.survival[np.minimum(began, step)]
-        years = np.maximum(step - began, 0) * step_yr
-        return tuple(part.astype(np.float32) for part in self.law.later(first, worn, rate, years, survives))  # type: ignore[return-value]
+        worn = None if state.wear is None else state.wear.worn
+        time = wears.Time(
+            jnp.int32(0 if worn is None or state.wear is None else state.wear.since),
+            jnp.int32(step),
+            jnp.asarray(deaths.survives(step)),
+            jnp.float32(deaths.at_first),
+            jnp.float32(self.model.calendar.step_days / DAYS_PER_YEAR),
+        )
+        return wears.now(state.fields.fraction, state.fields.formed_on, worn, time, self.law)
+
+    def means(self, state: State) -> tuple[float, float]:
+        """(share of osteocytes alive, damage) on the mean over bone; not numbers where there is none."""
+        sums = wears.weighed(state.fields.fraction, *self.now(state))
+        bone, alive, damage = (float(np.asarray(rows).sum(dtype=np.float64)) for rows in sums)
+        return (alive / bone, damage / bone) if bone else (float("nan"), float("nan"))
 
     def sense(self, state: State) -> np.ndarray:
         """(nz, ny, nx) float32: osteocytes alive, relative to the bone of the scan at the start."""
-        fraction = np.asarray(state.fields.fraction)
-        voxels = np.flatnonzero(fraction.reshape(-1) >= BONE)
-        share = np.zeros(fraction.size, np.float32)
-        share[voxels] = self.now(state, voxels)[0] / self.model.deaths.at_first
-        return share.reshape(fraction.shape)
+        return np.asarray(self.now(state)[0]) / np.float32(self.model.deaths.at_first)
 
     def renewed(self, state: State, energy: np.ndarray | None) -> State:
         """The state with what its places call for now.
@@ -70,58 +71,50 @@ class Niche:
         Args:
             energy: (nz, ny, nx) strain energy density under the load of today [MPa]; None where load is not felt.
         """
-        fraction = np.asarray(state.fields.fraction)
-        voxels = np.flatnonzero(fraction.reshape(-1) >= BONE)
-        alive, damage = self.now(state, voxels)
-        wear = state.wear or Wear(None, None, None, state.step, 0.0, 0.0)
-        if self.settings.damage and energy is not None:
-            wear, damage = self._worn(wear, state.step, voxels, alive, damage, energy)
-        signal = self._signal(fraction.shape, voxels, alive, damage, energy is not None and self.settings.damage)
+        fraction = state.fields.fraction
+        alive, damage = self.now(state)
+        wear = state.wear or Wear(None, state.step, 0.0, 0.0)
+        worn = self.settings.damage and energy is not None
+        if worn:
+            wear, damage = self._worn(wear, state, alive, damage, np.asarray(energy))
+        edge = max(int(self._reach / _CELLS), 1)
+        number, missing, damaged = (np.asarray(sums) for sums in wears.cells(fraction, alive, damage, edge))
+        signal = self._signal(number, missing, damaged, edge, worn)
         share = self.settings.targeted_share
-        weight = np.full(fraction.size, UNIT_WEIGHT, np.uint8)
         asked = targeted_weight(signal, share)
-        weight[voxels] = np.clip(np.round(UNIT_WEIGHT * asked), 0, 255).astype(np.uint8)
-        targeted = float(share * signal.mean() / asked.mean()) if len(voxels) else 0.0
-        wear = wear._replace(targeted=targeted, weight=weight.reshape(fraction.shape))
+        weight = np.clip(np.round(UNIT_WEIGHT * asked), 0, 255).astype(np.uint8)
+        every = float((number * asked).sum(dtype=np.float64))
+        targeted = share * float((number * signal).sum(dtype=np.float64)) / every if every else 0.0
+        calls = wears.over_voxels(fraction, jnp.asarray(weight), jnp.uint8(UNIT_WEIGHT), edge)
+        wear = wear._replace(targeted=targeted, weight=calls)
         return dataclasses.replace(state, wear=wear, local=combined(state, wear))
 
-    def _worn(
-        self, wear: Wear, step: int, voxels: np.ndarray, alive: np.ndarray, damage: np.ndarray, energy: np.ndarray
-    ) -> tuple[Wear, np.ndarray]:
+    @property
+    def _reach(self) -> float:
+        """How far places call [voxels]."""
+        return self.settings.sensing_um / self.model.voxel_um
+
+    def _worn(self, wear: Wear, state: State, alive: Array, damage: Array, energy: np.ndarray) -> tuple[Wear, Array]:
         """What is kept until the next time, and damage now: at first that which usual load holds steady."""
-        here = energy.reshape(-1)[voxels]
-        first = wear.damage is None
-        scale = self.law.scale(here) if first else wear.scale
-        rate = self.law.rate(here, scale)
+        fraction, first = state.fields.fraction, wear.worn is None
+        scale = self.law.scale(energy[np.asarray(fraction) >= BONE]) if first else wear.scale
+        rate = wears.rate_of(fraction, jnp.asarray(energy), jnp.float32(scale), self.law)
         if first:
-            damage = rate / np.float32(HEALTHY_TURNOVER_PER_YR)
-        fields = []
-        for values in (alive, damage, rate):
-            field = np.zeros(energy.size, np.float16)
-            field[voxels] = values
-            fields.append(field.reshape(energy.shape))
-        return wear._replace(alive=fields[0], damage=fields[1], rate=fields[2], since=step, scale=scale), damage
+            damage = rate / HEALTHY_TURNOVER_PER_YR
+        return wear._replace(worn=wears.kept(alive, damage, rate), since=state.step, scale=scale), damage
 
     def _signal(
-        self, shape: tuple[int, ...], voxels: np.ndarray, alive: np.ndarray, damage: np.ndarray, worn: bool
+        self, number: np.ndarray, missing: np.ndarray, damaged: np.ndarray, edge: int, worn: bool
     ) -> np.ndarray:
-        """What calls BMUs around each voxel, 1 on the mean in health; averaged over neighbors as load is felt."""
-        vacancy = 1.0 - alive
-        mean = max(float(vacancy.mean()), 1e-6) if len(voxels) else 1.0
-        parts = ([vacancy / mean] if self.settings.on else []) + ([damage] if worn else [])
-        return self._around(shape, voxels, np.mean(parts, axis=0).astype(np.float32))
+        """What calls BMUs around each cell of the grid, 1 on the mean in health; averaged over neighbors as load is.
 
-    def _around(self, shape: tuple[int, ...], voxels: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """Mean of values over bone around each voxel, Gaussian, on a grid of cells half as wide as the spread."""
-        reach = self.settings.sensing_um / self.model.voxel_um
-        edge = max(int(reach / _CELLS), 1)
-        grid = tuple(-(-n // edge) for n in shape)
-        z, y, x = (np.arange(n, dtype=np.int32) // edge for n in shape)
-        cell = (((z[:, None] * grid[1] + y)[:, :, None] * grid[2]) + x).reshape(-1)[voxels]
-        number = np.bincount(cell, minlength=int(np.prod(grid))).astype(np.float32)
-        total = np.bincount(cell, weights=values, minlength=number.size).astype(np.float32)
-        mean, held = total / np.maximum(number, 1.0), number / edge**3
-        return felt(mean.reshape(grid), held.reshape(grid), reach / edge).reshape(-1)[cell]
+        Args:
+            number, missing, damaged: sums over the voxels of each cell, as of `wear.cells`.
+        """
+        lacking = float(missing.sum(dtype=np.float64)) / max(float(number.sum(dtype=np.float64)), 1.0)
+        parts = ([missing / max(lacking, 1e-6)] if self.settings.on else []) + ([damaged] if worn else [])
+        mean = np.mean(parts, axis=0).astype(np.float32) / np.maximum(number, 1.0)
+        return felt(mean, number / edge**3, self._reach / edge)
 
 
 def combined(state: State, wear: Wear | None) -> Local | None:

@@ -6,7 +6,6 @@ import numpy as np
 
 from microct.kernels import activation
 from microct.kernels.bmu_table import MODELING, columns
-from microct.kernels.cavity import BONE
 from microct.morphometry.report import measure
 from microct.remodeling import compartments as places
 from microct.simulation.build import Model
@@ -104,19 +103,15 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
 
 def _cells_of_bone(state: State, model: Model, study: Study) -> dict[str, float]:
     """Osteocytes, empty lacunae and damage of the bone as a whole."""
-    fraction = np.asarray(state.fields.fraction).reshape(-1)
-    voxels = np.flatnonzero(fraction >= BONE)
-    if not len(voxels):
+    living, damage = Niche(study.osteocytes, model).means(state)
+    if np.isnan(living):
         return {}
-    alive, damage = Niche(study.osteocytes, model).now(state, voxels)
-    bone = fraction[voxels].astype(np.float64)
-    living = float(alive @ bone / bone.sum())
     found = {"N.Ot/BV": study.osteocytes.lacunae_per_mm3 * living, "Lc.E": 100.0 * (1.0 - living)}
     if state.wear is not None:
         found["Tg.Rm"] = 100.0 * state.wear.targeted
-        if state.wear.damage is not None:
-            found["Dm"] = float(damage @ bone / bone.sum())
-            found["Cr.Dn"] = CRACKS_PER_MM2 * found["Dm"]
+        if state.wear.worn is not None:
+            found["Dm"] = damage
+            found["Cr.Dn"] = CRACKS_PER_MM2 * damage
     return found
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from microct.kernels.bmu_table import BMUTable, Fields, Local, Units, empty_tables
 from microct.simulation.niche import combined
-from microct.state import Felt, Ledger, State, Wear
+from microct.state import Felt, Ledger, State, Wear, Worn
 from microct.status import InputError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ _COLUMNS = Units("bmus.", "tunnels.")
 _FELT = "felt."
 _PLACE = "place"
 _WEAR = "wear."
-_WORN = ("alive", "damage", "rate", "weight")
 
 
 def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -39,7 +38,8 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         arrays[_FELT + "set_point"] = felt.set_point
     wear = state.wear
     if wear is not None:
-        arrays |= {_WEAR + name: getattr(wear, name) for name in _WORN if getattr(wear, name) is not None}
+        kept = {} if wear.worn is None else wear.worn._asdict()
+        arrays |= {_WEAR + name: np.asarray(field) for name, field in {**kept, "weight": wear.weight}.items()}
     meta = {
         "time_yr": moment.time_yr,
         "step": state.step,
@@ -89,8 +89,10 @@ def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Mod
     wear = None
     if meta.get("wear") is not None:
         since, scale, targeted = meta["wear"]
-        alive, damage, rate, weight = (arrays.get(_WEAR + name) for name in _WORN)
-        wear = Wear(alive, damage, rate, int(since), float(scale), float(targeted), weight)
+        kept = [arrays.get(_WEAR + name) for name in Worn._fields]
+        worn = None if kept[0] is None else Worn(*map(jnp.asarray, kept))
+        calls = jnp.asarray(arrays[_WEAR + "weight"])
+        wear = Wear(worn, int(since), float(scale), float(targeted), calls)
     tables = Units(*(_filled(*one, arrays) for one in zip(blank.there, count.there, _COLUMNS, strict=False)))
     state = State(fields, tables, count, int(meta["step"]), Ledger(**meta["ledger"]), meta["surface"], felt, wear)
     return replace(state, local=combined(state, wear))

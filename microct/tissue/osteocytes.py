@@ -8,10 +8,14 @@ is steady.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR
+
+Array = Any
 
 #: Cracks of healthy trabecular bone [1/mm2] (Jin et al. 2017: 5.25 /cm2).
 CRACKS_PER_MM2 = 0.0525
@@ -36,13 +40,10 @@ class Deaths:
         """From the rate of death of every step [1/yr]."""
         return cls(np.exp(-np.concatenate([[0.0], np.cumsum(death_per_yr * step_yr)])), at_first)
 
-    def alive(self, formed_on: np.ndarray, step: int) -> np.ndarray:
-        """Share of cells alive after ``step`` steps in bone formed in the steps ``formed_on`` (0: bone of the scan)."""
-        table = np.empty(step + 2, np.float32)
-        table[0] = self.at_first * self.survival[step]
-        formed = np.minimum(np.arange(1, step + 2), step)
-        table[1:] = self.survival[step] / self.survival[formed]
-        return table[np.minimum(formed_on, step + 1)]
+    def survives(self, step: int) -> np.ndarray:
+        """(steps + 1,) float32, share of the cells of each step that age and estrogen leave alive at ``step``."""
+        born = np.minimum(np.arange(len(self.survival)), step)
+        return (self.survival[step] / self.survival[born]).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -75,29 +76,24 @@ class Law:
         fits = largest <= MOST_DAMAGE * scales
         return float(scales[np.argmax(fits)]) if fits.any() and power.any() else 1.0
 
-    def rate(self, energy: np.ndarray, scale: float) -> np.ndarray:
+    def rate(self, energy: Array, scale: Array | float) -> Array:
         """Damage done in a year, float32; ``scale`` is that of the bone of the scan.
 
         Scaled so that healthy turnover f holds damage at 1 on the mean: steady damage is rate / f.
         """
-        power = np.maximum(energy, 0.0).astype(np.float32) ** np.float32(self.exponent) / np.float32(scale)
-        return np.minimum(power, MOST_DAMAGE) * np.float32(HEALTHY_TURNOVER_PER_YR)
+        power = jnp.maximum(energy, 0.0).astype(jnp.float32) ** self.exponent / scale
+        return jnp.minimum(power, MOST_DAMAGE) * HEALTHY_TURNOVER_PER_YR
 
     def later(
-        self,
-        alive: np.ndarray,
-        damage: np.ndarray,
-        rate: np.ndarray,
-        years: np.ndarray | float,
-        survives: np.ndarray | float,
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, alive: Array, damage: Array, rate: Array, years: Array | float, survives: Array | float
+    ) -> tuple[Array, Array]:
         """(alive, damage) after ``years`` at a steady ``rate``; ``survives`` is what age and estrogen leave by then.
 
         damage' = rate; alive' = - (mu + k damage) alive.
         """
         exposure = (damage + 0.5 * rate * years) * years
-        worn = np.minimum(damage + rate * years, MOST_DAMAGE)
-        return alive * survives * np.exp(-self.death_per_yr * exposure), worn
+        worn = jnp.minimum(damage + rate * years, MOST_DAMAGE)
+        return alive * survives * jnp.exp(-self.death_per_yr * exposure), worn
 
 
 def targeted_weight(signal: np.ndarray, share: float) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Osteocytes and damage of a whole volume against single voxels that are followed day by day."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from microct.state import Worn
+from microct.tissue import wear
+from microct.tissue.osteocytes import MOST_DAMAGE, Deaths, Law
+
+SHAPE = (7, 5, 9)
+STEP_YR = 10.0 / 365.25
+STEPS = 120
+LAW = Law(2.0, 0.05)
+DEATH = np.linspace(0.01, 0.04, STEPS)
+
+
+@pytest.fixture
+def bone() -> tuple[np.ndarray, np.ndarray]:
+    """(bone fraction, step of formation)."""
+    rng = np.random.default_rng(1)
+    formed = np.where(rng.random(SHAPE) < 0.5, 0, rng.integers(1, STEPS, SHAPE))
+    return rng.integers(0, 256, SHAPE).astype(np.uint8), formed.astype(np.uint16)
+
+
+def time_of(step: int, since: int, at_first: float) -> wear.Time:
+    deaths = Deaths.of(DEATH, STEP_YR, at_first)
+    survives = jnp.asarray(deaths.survives(step))
+    return wear.Time(jnp.int32(since), jnp.int32(step), survives, jnp.float32(at_first), jnp.float32(STEP_YR))
+
+
+def followed(formed: int, start: tuple[float, float, float], since: int, step: int) -> tuple[float, float]:
+    """The definition: (alive, damage) of one voxel, each step cut into a hundred."""
+    alive, damage, rate = start if formed <= since else (1.0, 0.0, start[2])
+    parts = 100
+    for k in range(max(formed, since), step):
+        for _ in range(parts):
+            alive *= 1.0 - (DEATH[k] + LAW.death_per_yr * damage) * STEP_YR / parts
+            damage += rate * STEP_YR / parts
+    return alive, min(damage, MOST_DAMAGE)
+
+
+def test_every_voxel_is_as_if_it_were_followed(bone: tuple[np.ndarray, np.ndarray]) -> None:
+    fraction, formed = bone
+    rng = np.random.default_rng(2)
+    start = np.stack([rng.uniform(0.5, 1.0, SHAPE), rng.uniform(0.0, 3.0, SHAPE), rng.uniform(0.0, 2.0, SHAPE)])
+    worn = Worn(*(jnp.asarray(field, jnp.float16) for field in start))
+    alive, damage = map(np.asarray, wear.now(fraction, formed, worn, time_of(100, 40, 0.9), LAW))
+    for place in np.ndindex(SHAPE):
+        if fraction[place] < 128:
+            assert alive[place] == damage[place] == 0.0
+            continue
+        held = tuple(float(field[place]) for field in worn)
+        expected = followed(int(formed[place]), held, 40, 100) if formed[place] <= 100 else (1.0, 0.0)
+        assert alive[place] == pytest.approx(expected[0], rel=2e-3)
+        assert damage[place] == pytest.approx(expected[1], rel=1e-4, abs=1e-6)
+
+
+def test_without_damage_the_step_of_formation_tells_all(bone: tuple[np.ndarray, np.ndarray]) -> None:
+    fraction, formed = bone
+    alive, damage = map(np.asarray, wear.now(fraction, formed, None, time_of(110, 0, 0.85), LAW))
+    assert (damage == 0.0).all()
+    for place in np.argwhere(fraction >= 128):
+        born = min(int(formed[tuple(place)]), 110)
+        expected = np.exp(-DEATH[born:110].sum() * STEP_YR) * (0.85 if born == 0 else 1.0)
+        assert alive[tuple(place)] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("edge", [1, 2, 3, 6, 20])
+def test_cells_hold_the_sums_of_their_voxels(bone: tuple[np.ndarray, np.ndarray], edge: int) -> None:
+    """Cells at the far border are cut off; each bone voxel reads its own cell again."""
+    fraction = bone[0]
+    rng = np.random.default_rng(3)
+    inside = fraction >= 128
+    alive, damage = (np.where(inside, rng.random(SHAPE), 0.0).astype(np.float32) for _ in range(2))
+    sums = [np.asarray(part) for part in wear.cells(fraction, alive, damage, edge)]
+    grid = tuple(-(-n // edge) for n in SHAPE)
+    expected = np.zeros((3, *grid))
+    for place in np.ndindex(SHAPE):
+        cell = tuple(k // edge for k in place)
+        if inside[place]:
+            expected[(slice(None), *cell)] += 1.0, 1.0 - alive[place], damage[place]
+    np.testing.assert_allclose(sums, expected, rtol=1e-5, atol=1e-5)
+    values = rng.integers(0, 200, grid).astype(np.uint8)
+    spread = np.asarray(wear.over_voxels(fraction, values, jnp.uint8(64), edge))
+    for place in np.ndindex(SHAPE):
+        assert spread[place] == (values[tuple(k // edge for k in place)] if inside[place] else 64)
+
+
+def test_sums_over_rows_weigh_by_bone_fraction(bone: tuple[np.ndarray, np.ndarray]) -> None:
+    fraction = bone[0]
+    ones = np.ones(SHAPE, np.float32)
+    held, alive, damage = (np.asarray(rows).sum() for rows in wear.weighed(fraction, ones, 2.0 * ones))
+    assert held == alive == damage / 2.0 == fraction[fraction >= 128].sum(dtype=np.int64)
