@@ -89,7 +89,9 @@ class Units(NamedTuple):
 
 
 class Fields(NamedTuple):
-    """Voxel fields: bone fraction uint8, owner uint8 (0 free, 1 held by a BMU), step of the last formation uint16."""
+    """Voxel fields: bone fraction uint8, owner uint8 (0 free, 1 held by a BMU), step of formation uint16
+    (0: bone of the scan), drawn from the bone in the voxel by mass (`microct.kernels.fronts`).
+    """
 
     fraction: Array
     owner: Array

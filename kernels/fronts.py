@@ -5,6 +5,10 @@ A cavity that broke through a plate or a rod therefore stays open, as its rim ha
 rule makes perforation permanent. Without pits, floors that lie askew (of neighbors on a curved surface, or on one that
 runs diagonally, where every other sheet of voxels has its own) would leave pores of one voxel behind.
 
+A voxel has one step of formation. One that holds a mass m after it has gained d of it takes the new step with chance
+d / m: then its label is any step with the chance of that step's share of the mass, whatever the size of voxels, and
+means over labels are means over mass. What is resorbed is taken from all alike, and changes no label.
+
 Only tiles of lists that a front touches, or that wait for a floor, are looked at (`microct.kernels.tiles`).
 """
 
@@ -30,6 +34,7 @@ from microct.kernels.bmu_table import (
     write,
 )
 from microct.kernels.clocks import SurfaceClock, TunnelClock
+from microct.kernels.random import below, mixed
 from microct.kernels.tiles import TILE, Tiles
 from microct.kernels.window import Ranked
 
@@ -104,7 +109,7 @@ def advance(
         clocks.append(TunnelClock.of(tables.tunnels, step, cones, plan))
     held = list(zip(tables.there, tiles.there, clocks, strict=True))
     # First decide for all, reading the bone as it is; then write.
-    decided = [_decide(fields.fraction, *one, schedule.thinnest, plan) for one in held]
+    decided = [_decide(fields.fraction, *one, schedule.thinnest, step, plan) for one in held]
     # Always so, but the compiler cannot know: it would else keep a copy of the bone for whoever still reads.
     all_read = jnp.stack([one.planned[0, 0] >= -1 for one in decided]).all()
     done = []
@@ -116,7 +121,13 @@ def advance(
 
 
 def _decide(
-    fraction: Array, table: BMUTable, tiles: Tiles, clock: SurfaceClock | TunnelClock, thinnest: Array, plan: Plan
+    fraction: Array,
+    table: BMUTable,
+    tiles: Tiles,
+    clock: SurfaceClock | TunnelClock,
+    thinnest: Array,
+    step: Array,
+    plan: Plan,
 ) -> _Decided:
     """What becomes of each voxel that a front touches, or that waits, in the bone as it is."""
     rows, per_row = tiles.low.shape
@@ -132,7 +143,8 @@ def _decide(
         )
         used = (cell >= 0) & mine[:, None]
         here, fills, tries = clock.at(row, cell)
-        target = cav.bone_at(here, delta, profile, before, cav.dither_of(cell, table.salt[row][:, None]))
+        salt = table.salt[row][:, None]
+        target = cav.bone_at(here, delta, profile, before, cav.dither_of(cell, salt))
 
         z, y, x = places(table.corner[row], cell)
         now = read(fraction, z, y, x, used).astype(jnp.int32)
@@ -148,7 +160,8 @@ def _decide(
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
         change = jnp.where(used, new - now, 0)
 
-        code = jnp.where(change != 0, new | ((change > 0) << 8), -1)
+        renamed = below(mixed(salt, step, cell), new) < change
+        code = jnp.where(change != 0, new | (renamed << 8), -1)
         planned = put_rows(planned, code.astype(jnp.int16), start)
         behind = (used & (new != target) & tries).any(axis=1)
         waiting = waiting.at[jnp.where(mine, tile, waiting.size)].set(behind, mode="drop")

@@ -25,6 +25,7 @@ STREAMS = 8
 
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
+_GOLDEN = 0x9E3779B9
 
 
 def threefry2x32(key0: Array, key1: Array, counter0: Array, counter1: Array, xp: Any = jnp) -> tuple[Array, Array]:
@@ -55,6 +56,27 @@ def words(seed: Array, step: Array, stream: int, index: Array, xp: Any = jnp) ->
     key1 = xp.asarray(step).astype(u32) * u32(STREAMS) + u32(stream)
     index = xp.asarray(index).astype(u32)
     return threefry2x32(xp.asarray(seed).astype(u32), key1, index, xp.zeros_like(index), xp)
+
+
+def mixed(salt: Array, step: Array, index: Array, xp: Any = jnp) -> Array:
+    """One uint32 word for each (salt, step, index), in a dozen operations: for small choices by the million.
+
+    The generator has a start of its own for each salt and index, and goes on by the golden ratio for each step
+    (Steele et al. 2014, doi:10.1145/2660193.2660195); MurmurHash3's finalizer (Appleby) mixes the bits of both.
+
+    Args:
+        salt: uint32, broadcastable; step: scalar; index: integers, broadcastable.
+    """
+    u32 = xp.uint32
+    start = _finalized((xp.asarray(index).astype(u32) * u32(2654435761)) ^ xp.asarray(salt).astype(u32), xp)
+    return _finalized(start + xp.asarray(step).astype(u32) * u32(_GOLDEN), xp)
+
+
+def _finalized(word: Array, xp: Any) -> Array:
+    u32 = xp.uint32
+    word = (word ^ (word >> u32(16))) * u32(0x85EBCA6B)
+    word = (word ^ (word >> u32(13))) * u32(0xC2B2AE35)
+    return word ^ (word >> u32(16))
 
 
 def below(word: Array, bound: Array, xp: Any = jnp) -> Array:

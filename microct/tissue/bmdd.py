@@ -1,6 +1,6 @@
 """Bone mineralization density distribution (BMDD) of bone whose tissue ages are known, and its summary.
 
-Ages come from the step in which a voxel last gained bone. Bone that the run has not formed is as old as a steady
+Ages come from the step in which a voxel's bone was formed. Bone that the run has not formed is as old as a steady
 population at healthy turnover was when the scan was taken, and has aged since.
 """
 
@@ -55,12 +55,12 @@ def tissue_ages(
 
     Args:
         fraction: (nz, ny, nx) uint8 bone fraction.
-        formed_on: (nz, ny, nx) uint16, step in which a voxel last gained bone; 0 for bone of the scan.
+        formed_on: (nz, ny, nx) uint16, step in which a voxel's bone was formed; 0 for bone of the scan.
         step: steps done.
         step_days: length of a step [d].
         turnover_per_yr: of the bone before the scan.
 
-    A voxel has one age, that of its last gain: coarse voxels make bone younger than it is.
+    A voxel has one age, drawn from those of its bone by mass: shares and means are those of the mass, one voxel is not.
     """
     if fraction.shape != formed_on.shape:
         raise InputError(f"tissue ages: expected fields of one shape, got {fraction.shape} and {formed_on.shape}")

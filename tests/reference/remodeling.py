@@ -11,7 +11,7 @@ from reference import osteon
 WORD = 1 << 32
 POSITION, ACCEPTANCE, DEPTH, MODELING_STREAMS = 0, 1, 2, 4
 COMPARTMENT, MODELING, OSTEONAL = 3, 4, 8
-OSTEONAL_SEED = 0x9E3779B9
+OSTEONAL_SEED = GOLDEN = 0x9E3779B9
 AREA_LIMIT = 3 * 64
 FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]
 FRONT, BONE, FULL = 4096, 128, 255
@@ -140,6 +140,19 @@ def dither(cell: int, salt: int) -> int:
     return ((mixed ^ mixed >> 15) * 2246822519 % WORD) >> 24
 
 
+def finalized(word: int) -> int:
+    """The finalizer of MurmurHash3: each bit of the word turns over about half of the bits that come out."""
+    word = (word ^ word >> 16) * 0x85EBCA6B % WORD
+    word = (word ^ word >> 13) * 0xC2B2AE35 % WORD
+    return word ^ word >> 16
+
+
+def takes_step(gained: int, mass: int, step: int, cell: int, salt: int) -> bool:
+    """Whether a voxel of ``mass`` after it has gained some takes the new step of formation: chance gained / mass."""
+    start = finalized(cell * 2654435761 % WORD ^ salt)
+    return below(finalized((start + step * GOLDEN) % WORD), mass) < gained
+
+
 def bone_gone(front: int, delta: int, profile: int, before: int, dither: int) -> int:
     """Bone that a front has taken from a voxel whose centre lies ``delta`` / 256 voxels below the surface.
 
@@ -263,7 +276,7 @@ def advance(
             new["fraction"][place] = value
             rows.resorbed[row] += max(now - value, 0)
             rows.formed[row] += max(value - now, 0)
-            if value > now:
+            if value > now and takes_step(value - now, value, step, int(rows.cell[row, entry]), int(rows.salt[row])):
                 new["formed_on"][place] = step
         journey = ((length - 1) * int(cones.travel) // 4096 + 1) if osteonal else 0  # type: ignore[union-attr]
         over = age >= int(clock.give_up) + journey  # type: ignore[attr-defined]
