@@ -24,19 +24,22 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from microct.kernels import window as w
+from microct.kernels.patch import bisected, surface_patch
 
 Array = Any
 
 BONE = w.BONE
-FULL = 255
+FULL = w.FULL
 SUB = 256  # depths are integers, in 1/256 of a voxel
 FRONT = 4096  # a front at 4096 has the profile's full depth
 FRONT_LIMIT = 5120  # the mass rule may deepen a cavity by a quarter at most
 PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
 
-_PAYLOAD_BITS = 20
+_PAYLOAD_BITS = 21
+_DEPTH_BIT, _SHARE_BIT = 6, 13  # of the payload: direction below, depth, share above
 _SEED_DEPTH = 64  # steps of a seed's own depth in a voxel
 _NUMBER_BITS = 18  # of a place in a list: 14 bits are left for its front
 
@@ -127,98 +130,24 @@ def dither_of(cell: Array, salt: Array) -> Array:
     return ((mixed >> jnp.uint32(24)) & jnp.uint32(0xFF)).astype(jnp.int32)
 
 
-def _bisect(reached: Any, low: int, high: int) -> Array:
-    """Smallest integer in (low, high] at which the monotone predicate holds; ``high`` where it never does."""
-    steps = (high - low).bit_length()
-
-    def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-        lo, hi = bounds
-        middle = (lo + hi) // 2
-        hit = reached(middle)
-        return jnp.where(hit, lo, middle), jnp.where(hit, middle, hi)
-
-    return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
-
-
-def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, area: Array) -> tuple[Array, ...]:
-    """The patch of surface around ``origin`` whose area is ``area``.
-
-    Returns:
-        (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
-        depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
-    """
-    shape = bone.shape
-    once = (origin[0] < 2**20).astype(jnp.int32)
-    faces, gradient = w.surface_area(fraction, owned, once)
-    faces, *slopes = w.kept(once, faces, *gradient)
-    gz, gy, gx = (slope.astype(jnp.float32) for slope in slopes)
-    scale = 1.0 / (jnp.sqrt(gz * gz + gy * gy + gx * gx) + 1e-3)
-    normal = w.kept(once, gz * scale, gy * scale, gx * scale)
-
-    # Bone over the surface voxel along its steepest open face says how deep the voxel's centre lies.
-    value = fraction.astype(jnp.float32) / FULL
-    above = jnp.zeros(shape, jnp.float32)
-    steepest = jnp.full(shape, -1.0, jnp.float32)
-    for axis, offset in w.faces():
-        open_face = bone & ~owned & w.shifted(~bone & ~owned, axis, offset, False)
-        tilt = -normal[axis] * offset
-        better = open_face & (tilt > steepest)
-        above = jnp.where(better, value + w.shifted(value, axis, offset), above)
-        steepest = jnp.where(better, tilt, steepest)
-    above, steepest = w.kept(once, above, steepest)
-    surface = steepest > -1.0
-    depth = jnp.clip(jnp.maximum(steepest, 0.5) * (above - 0.5), 0.0, 1.5)
-
-    grid = jnp.meshgrid(*(jnp.arange(n, dtype=jnp.int32) for n in shape), indexing="ij")
-
-    def squared_distance(place: Array) -> Array:
-        z, y, x = (axis - place[k] for k, axis in enumerate(grid))
-        return z * z + y * y + x * x
-
-    offset2 = squared_distance(origin)
-    rank = jnp.where(surface, offset2, jnp.int32(1 << 24))
-    start = jnp.argmin(rank.ravel())
-    seed = jnp.stack(jnp.unravel_index(start, shape)).astype(jnp.int32)
-    nz, ny, nx = normal
-    facing = nz * nz.ravel()[start] + ny * ny.ravel()[start] + nx * nx.ravel()[start]
-    passable = surface & (facing > -0.2)
-    from_seed = squared_distance(seed)
-    steps = max(shape) // 2 + 6
-    reached = w.flood((from_seed == 0) & surface, passable, steps, w.grown)
-
-    # Distance along the surface from chord and turn of the normal: exact on planes, spheres and cylinders' hoops.
-    chord = jnp.sqrt(from_seed.astype(jnp.float32))
-    turn = jnp.clip((1.0 - facing) * 0.5, 0.0, 0.7)
-    (arc,) = w.kept(once, jnp.round(chord * (1.0 + turn * (1.0 / 6.0 + 0.075 * turn)) * 64.0).astype(jnp.int32))
-
-    wanted = jnp.round(area * w.AREA).astype(jnp.int32)
-    radius = _bisect(lambda r: jnp.sum(jnp.where(reached & (arc < r), faces, 0)) >= wanted, 0, 64 * 2 * max(shape))
-    patch = reached & (arc < radius)
-    total = jnp.minimum(jnp.sum(jnp.where(patch, faces, 0)), wanted)
-    # Where the patch ran into its limits the profile still ends at its farthest voxel.
-    edge = jnp.minimum(radius, jnp.max(jnp.where(patch, arc, 0)) + 32).astype(jnp.float32)
-    share = jnp.clip((arc.astype(jnp.float32) / edge) ** 2, 0.0, 1.0)
-    code = w.direction_code(gz, gy, gx)
-    return patch, share, depth, code, total.astype(jnp.float32) / w.AREA, (gz, gy, gx)
-
-
 def _nearest(key: Array, reach: int, far: int) -> Array:
-    """Smallest key plus squared distance (in the bits above the payload) within ``reach`` voxels."""
+    """Smallest key plus squared distance (in the bits above the payload) within ``reach`` voxels; uint32."""
     for axis in range(3):
         n = key.shape[axis]
         margin = [(reach, reach) if k == axis else (0, 0) for k in range(3)]
-        wide = jnp.pad(key, margin, constant_values=far)
+        wide = jnp.pad(key, margin, constant_values=np.uint32(far))
         terms = (
-            jax.lax.slice_in_dim(wide, reach + k, reach + k + n, axis=axis) + ((k * k) << _PAYLOAD_BITS)
+            jax.lax.slice_in_dim(wide, reach + k, reach + k + n, axis=axis) + np.uint32((k * k) << _PAYLOAD_BITS)
             for k in range(-reach, reach + 1)
         )
-        key = jnp.minimum(reduce(jnp.minimum, terms), far)
+        key = jnp.minimum(reduce(jnp.minimum, terms), np.uint32(far))
     return key
 
 
-def in_order_of_front(place: Array, valid: Array, delta: Array, profile: Array) -> Array:
+def in_order_of_front(place: Array, valid: Array, depths: Array) -> Array:
     """The valid places, which come first, sorted by where the front stands when it passes their voxel's centre."""
-    middle = jnp.floor(delta[place].astype(jnp.float32) * FRONT / jnp.maximum(profile[place], 1).astype(jnp.float32))
+    here = w.at(depths, place)
+    middle = jnp.floor((here >> 16).astype(jnp.float32) * FRONT / jnp.maximum(here & 0xFFFF, 1).astype(jnp.float32))
     return sorted_by((jnp.clip(middle, -32768.0, 32760.0).astype(jnp.int32) + 32768) >> 2, place, valid)
 
 
@@ -256,53 +185,60 @@ def carve(
             surface, at a negative `Cavity.final_front`.
     """
     reach = geometry.reach
-    bone = fraction >= BONE
+    once = (origin[0] < 2**20).astype(jnp.int32)
+    fraction, held = w.kept(once, fraction, owned.astype(jnp.uint8))
+    bone, owned = fraction >= BONE, held != 0
     patch, share, own_depth, code, total, gradient = surface_patch(bone, owned, fraction, origin, area)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS
     payload = (
-        (jnp.round(share * 255.0).astype(jnp.int32) << 12)
-        | (jnp.round(own_depth * _SEED_DEPTH).astype(jnp.int32) << 5)
-        | code
+        (jnp.round(share * 255.0).astype(jnp.uint32) << _SHARE_BIT)
+        | (jnp.round(own_depth * _SEED_DEPTH).astype(jnp.uint32) << _DEPTH_BIT)
+        | code.astype(jnp.uint32)
     )
-    once = (origin[0] < 2**20).astype(jnp.int32)
-    (key,) = w.kept(once, jnp.where(patch, payload, far))
-    (key,) = w.kept(once, _nearest(key, reach, far))
+    (key,) = w.kept(once, jnp.where(patch, payload, np.uint32(far)))
+    (key,) = w.kept(once, _nearest(key, reach, far).astype(jnp.int32))
     distance2 = key >> _PAYLOAD_BITS
-    reached = distance2 <= reach * reach
+    free = ~owned & (distance2 <= reach * reach)
 
     # A voxel with less than half of bone lies above the patch, or at the far side of a thin plate: the gradient tells.
-    way = key & 0x1F
-    inward = gradient[0] * (way // 9 - 1) + gradient[1] * (way // 3 % 3 - 1) + gradient[2] * (way % 3 - 1)
+    way = [((key >> shift) & 3) - 1 for shift in (4, 2, 0)]
+    inward = gradient[0] * way[0] + gradient[1] * way[1] + gradient[2] * way[2]
     below = bone | ((fraction > 0) & (inward < 0.0))
     distance = jnp.round(jnp.sqrt(distance2.astype(jnp.float32)) * SUB).astype(jnp.int32)
-    own = ((key >> 5) & 0x7F) * (SUB // _SEED_DEPTH)
+    own = ((key >> _DEPTH_BIT) & 0x7F) * (SUB // _SEED_DEPTH)
     delta = own + jnp.where(below, distance, -distance)
-    share_here = ((key >> 12) & 0xFF).astype(jnp.float32) / 255.0
+    share_here = ((key >> _SHARE_BIT) & 0xFF).astype(jnp.float32) / 255.0
     peak = depth * (1.0 + 1.0 / PROFILE_EXPONENT) * SUB
     profile = jnp.round(peak * (1.0 - share_here**PROFILE_EXPONENT)).astype(jnp.int32)
     profile = jnp.clip(profile, 0, 30 * SUB)
 
-    beneath = w.flood(patch, below & ~owned & reached, reach + reach // 2 + 1, w.grown_by_faces)
     deepest = jnp.zeros_like(profile) if modeling else (FRONT_LIMIT * profile) >> 12
     highest = jnp.round(growth * SUB).astype(jnp.int32)
-    in_bone = beneath & (delta - SUB // 2 < deepest)
-    in_marrow = ~below & ~owned & reached & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
+    way_down = (below & free).astype(jnp.int32)
+    shallow = ((delta - SUB // 2 < deepest) & (profile > 0)).astype(jnp.int32)
+    raised = ~below & free & (delta > -(highest + SUB // 2)) & (distance2 <= (highest // SUB + 2) ** 2)
+    # Marrow above ground without a profile is no member, but others may hang on it.
+    marrow = raised.astype(jnp.int32) | (raised & (profile > 0)).astype(jnp.int32) << 1
+    delta, profile, way_down, shallow, marrow = w.kept(once, delta, profile, way_down, shallow, marrow)
+
+    steps = reach + reach // 2 + 1
+    in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces) & (shallow != 0)
+    in_marrow = marrow > 1
     if modeling:
         # Marrow that hangs together with the patch, not that beyond a thin plate.
-        in_marrow &= w.flood(patch, patch | in_marrow, reach + reach // 2 + 1, w.grown_by_faces)
-    member = (in_bone | in_marrow) & (profile > 0)
-
-    member, delta, profile = w.kept(once, member, delta, profile)
-    members = w.Ranked.of(member)
+        in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces)
+    members = w.Ranked.of(in_bone | in_marrow)
     count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
     valid = nth < count
-    place = in_order_of_front(members.place(nth), valid, delta.ravel(), profile.ravel())
-    listed_delta = jnp.clip(delta.ravel()[place], -32000, 32000)
-    listed_profile = profile.ravel()[place]
-    before = jnp.where(valid, fraction.ravel()[place], 0).astype(jnp.int32)
-    floor = jnp.asarray(w.PACKED_DIRECTIONS)[key.ravel()[place] & 0x1F]
+    # Both depths in one number, and what else is listed in another: two numbers to gather for each voxel.
+    depths = (jnp.clip(delta, -32000, 32000) << 16 | profile).ravel()
+    others = (fraction.astype(jnp.int32) << 6 | (key & 0x3F)).ravel()
+    place = in_order_of_front(members.place(nth), valid, depths)
+    listed, other = w.at(depths, place), w.at(others, place)
+    listed_delta, listed_profile = listed >> 16, listed & 0xFFFF
+    before, floor = jnp.where(valid, other >> 6, 0), other & 0x3F
     _, ny, nx = geometry.window
     at = (place // (ny * nx)) << 20 | (place // nx % ny) << 10 | place % nx
     dither = dither_of(at, salt)
@@ -312,10 +248,10 @@ def carve(
     def enough(front: Array) -> Array:
         if modeling:
             bone = bone_at(-front, listed_delta, listed_profile, before, dither)
-            return jnp.sum(jnp.where(valid, bone - before, 0)) >= mass
-        return jnp.sum(jnp.where(valid, eroded(front, listed_delta, listed_profile, before, dither), 0)) >= mass
+            return w.total(jnp.where(valid, bone - before, 0)) >= mass
+        return w.total(jnp.where(valid, eroded(front, listed_delta, listed_profile, before, dither), 0)) >= mass
 
-    final_front = jnp.where(mass > 0, _bisect(enough, 0, FRONT_LIMIT), 0) * (-1 if modeling else 1)
+    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT), 0) * (-1 if modeling else 1)
     return Cavity(
         jnp.where(valid & (mass > 0), at, -1),
         listed_delta.astype(jnp.int16),

@@ -113,7 +113,7 @@ def tunnel(inside: Array, course: Course, radius: Array, area: Array, cones: Con
         jnp.clip(distance.ravel()[place], 0, 32000).astype(jnp.int16),
         jnp.full(geometry.entries, profile, jnp.int32).astype(jnp.int16),
         jnp.full(geometry.entries, cav.FULL, jnp.uint8),
-        jnp.asarray(w.PACKED_DIRECTIONS)[code.ravel()[place]].astype(jnp.uint8),
+        code.ravel()[place].astype(jnp.uint8),
         jnp.where(members.count > 0, cav.FRONT, 0).astype(jnp.int32),
         area,
         jnp.maximum(members.count - geometry.entries, 0),

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 Array = Any
 
 BONE = 128  # at least half a voxel
+FULL = 255
 #: Areas are integers of 1/64 of a voxel face, far below a voxel's own error, so that sums do not depend on their order.
 AREA = 64
-
-#: Code c is the direction (c // 9 - 1, c // 3 % 3 - 1, c % 3 - 1) along (z, y, x); 13 is "none".
-DIRECTIONS = np.array([(z, y, x) for z in (-1, 0, 1) for y in (-1, 0, 1) for x in (-1, 0, 1)], dtype=np.int32)
-
-#: The same directions with two bits an axis, ``(dz + 1) << 4 | (dy + 1) << 2 | (dx + 1)``.
-PACKED_DIRECTIONS = ((DIRECTIONS + 1) << np.array([4, 2, 0])).sum(axis=1).astype(np.uint8)
 
 # A component belongs to the nearest of the 26 directions where it exceeds tan(22.5 degrees) of the largest.
 _DIAGONAL = 0.41421357
@@ -88,7 +83,9 @@ def faces() -> Iterator[tuple[int, int]]:
             yield axis, offset
 
 
-def surface_area(fraction: Array, owned: Array, once: Array | None = None) -> tuple[Array, tuple[Array, Array, Array]]:
+def surface_area(
+    fraction: Array, owned: Array, once: Array | None = None
+) -> tuple[Array, tuple[Array, Array, Array], Array]:
     """Area of bone surface at each bone voxel, and the gradient of bone fraction.
 
     A face between bone and marrow counts with the component of the unit normal along its axis: over a plane's faces the
@@ -100,35 +97,80 @@ def surface_area(fraction: Array, owned: Array, once: Array | None = None) -> tu
         fraction: (z, y, x) uint8; owned: (z, y, x) bool, voxels whose faces do not count; once: as in `kept`.
 
     Returns:
-        (area [1/64 face] int32, gradient (z, y, x) int32 as `sobel`).
+        (area [1/64 face] int32, gradient (z, y, x) int32 as `sobel`, open faces of each voxel, int32, bit k for the
+        k-th of `faces`).
     """
     bone = fraction >= BONE
-    open_bone, open_marrow = bone & ~owned, ~bone & ~owned
-    gradient = kept(once, *sobel(fraction, once))
+    (marrow,) = kept(once, jnp.pad((~bone & ~owned).astype(jnp.int32), 1))
+    sides = sum(beside(marrow, axis, offset) << k for k, (axis, offset) in enumerate(faces()))
+    gradient, (sides,) = kept(once, *sobel(fraction, once)), kept(once, jnp.where(bone & ~owned, sides, 0))
+    wide = kept(once, *(jnp.pad(part, 1, mode="edge") for part in gradient))
     area = jnp.zeros(fraction.shape, jnp.float32)
     for axis in range(3):
         # The normal's component at the face between each voxel and the next one.
-        across = [(g + shifted(g, axis, 1)).astype(jnp.float32) for g in gradient]
+        across = [(part + beside(more, axis, 1)).astype(jnp.float32) for part, more in zip(gradient, wide, strict=True)]
         length = jnp.sqrt(across[0] ** 2 + across[1] ** 2 + across[2] ** 2) + 1e-3
-        (component,) = kept(once, across[axis] * (1.0 / length))
-        for offset, share in ((-1, shifted(component, axis, -1)), (1, -component)):
-            counts = open_bone & shifted(open_marrow, axis, offset, False)
-            area = area + jnp.where(counts, jnp.maximum(share, 0.0), 0.0)
-    return jnp.round(area * AREA).astype(jnp.int32), gradient
+        (component,) = kept(once, jnp.pad(across[axis] * (1.0 / length), 1, mode="edge"))
+        for bit, share in ((2 * axis, beside(component, axis, -1)), (2 * axis + 1, -beside(component, axis, 0))):
+            area = area + jnp.where((sides >> bit) & 1 != 0, jnp.maximum(share, 0.0), 0.0)
+    return jnp.round(area * AREA).astype(jnp.int32), gradient, sides
+
+
+def beside(wide: Array, axis: int, offset: int) -> Array:
+    """The neighbors of all voxels, of an array with a margin of one voxel."""
+    for k in range(3):
+        first = 1 + (offset if k == axis else 0)
+        wide = jax.lax.slice_in_dim(wide, first, first + wide.shape[k] - 2, axis=k)
+    return wide
+
+
+def total(values: Array, *others: Array, of: Any = None) -> Array:
+    """Sum of int32 values, or of what ``of`` makes of these and others of their shape."""
+    return _in_runs(jnp.add, jnp.sum, [part.ravel() for part in (values, *others)], of)
+
+
+def first_of_least(values: Array) -> Array:
+    """Flat index of the first of the smallest of int32 values."""
+    flat = values.ravel()
+    smallest = _in_runs(jnp.minimum, jnp.min, [flat])
+    index = jnp.arange(flat.shape[0], dtype=jnp.int32)
+    return _in_runs(jnp.minimum, jnp.min, [flat, index], lambda v, k: jnp.where(v == smallest, k, flat.shape[0]))
+
+
+def _in_runs(both: Any, over: Any, parts: list[Array], of: Any = None) -> Array:
+    """Reduce eight long runs side by side: compilers for CPUs use no vectors in a plain reduction."""
+    ends = []
+    while parts[0].shape[0] >= 64:
+        run = parts[0].shape[0] // 8
+        pieces = [[part[k * run : (k + 1) * run] for part in parts] for k in range(8)]
+        rest = [part[8 * run :] for part in parts]
+        values = [of(*piece) if of else piece[0] for piece in pieces]
+        if parts[0].shape[0] % 8:
+            ends.append(over(of(*rest) if of else rest[0]))
+        parts, of = [reduce(both, values)], None
+    return reduce(both, [*ends, over(of(*parts) if of else parts[0])])
 
 
 def packed(mask: Array) -> Array:
     """Bits along x: (z, y, words) uint32 of a bool (z, y, x); 32 voxels a word make floods cheap."""
     nz, ny, nx = mask.shape
     words = -(-nx // 32)
-    padded = jnp.pad(mask, ((0, 0), (0, 0), (0, words * 32 - nx))).reshape(nz, ny, words, 32)
-    return jnp.sum(jnp.where(padded, jnp.uint32(1) << jnp.arange(32, dtype=jnp.uint32), 0), axis=3, dtype=jnp.uint32)
+    padded = jnp.pad(mask, ((0, 0), (0, 0), (0, words * 32 - nx))).astype(jnp.uint8)
+    # Four bytes of 0 or 1, read as one number: the product brings their bits together in its highest byte.
+    fours = jax.lax.bitcast_convert_type(padded.reshape(nz, ny, words, 8, 4), jnp.uint32)
+    bits = (fours * jnp.uint32(0x01020408)) >> jnp.uint32(24) & jnp.uint32(0xF)
+    return jnp.sum(bits << (4 * jnp.arange(8, dtype=jnp.uint32)), axis=3, dtype=jnp.uint32)
 
 
 def unpacked(bits: Array, nx: int) -> Array:
     """The bool (z, y, x) of `packed`."""
     mask = (bits[..., None] >> jnp.arange(32, dtype=jnp.uint32)) & jnp.uint32(1)
     return mask.reshape(*bits.shape[:2], -1)[..., :nx].astype(bool)
+
+
+def at(values: Array, places: Array) -> Array:
+    """Values of a flat array at places that all lie in it."""
+    return values.at[places].get(mode="promise_in_bounds")
 
 
 class Ranked(NamedTuple):
@@ -160,7 +202,7 @@ class Ranked(NamedTuple):
 
     def place(self, nth: Array) -> Array:
         """Flat index of the ``nth`` true places, int32, counted from 0; 0 where there are fewer."""
-        word = jnp.searchsorted(self.running, nth + 1).astype(jnp.int32)
+        word = jnp.searchsorted(self.running, nth + 1, method="scan_unrolled").astype(jnp.int32)
         word = jnp.minimum(word, self.bits.shape[0] - 1)
         rest = self.bits[word]
         rank = nth - self.running[word] + jax.lax.population_count(rest).astype(jnp.int32)
@@ -208,10 +250,10 @@ def flood(seeds: Array, passable: Array, steps: int, grow: Any) -> Array:
 
 
 def direction_code(gz: Array, gy: Array, gx: Array) -> Array:
-    """Code of the nearest of 26 directions to the vector (gz, gy, gx)."""
+    """The nearest of 26 directions to (gz, gy, gx), or none: ``(dz + 1) << 4 | (dy + 1) << 2 | (dx + 1)``."""
     largest = jnp.maximum(jnp.maximum(jnp.abs(gz), jnp.abs(gy)), jnp.abs(gx)) * _DIAGONAL
 
     def sign(g: Array) -> Array:
         return jnp.where(g > largest, 1, jnp.where(g < -largest, -1, 0))
 
-    return (sign(gz) + 1) * 9 + (sign(gy) + 1) * 3 + (sign(gx) + 1)
+    return (sign(gz) + 1) << 4 | (sign(gy) + 1) << 2 | (sign(gx) + 1)
