@@ -175,11 +175,16 @@ def sites(
     size = min(max(_DRAWN, candidates // 8), candidates)
     turns = -(-candidates // size)
 
-    def drawn_at(index: Array) -> Array:
+    def drawn_at(index: Array) -> tuple[Array, Array]:
+        """Positions, and a number below the largest chance there is, for acceptance."""
         first, second = random.words(seed, step, random.POSITION + stream, index)
-        third, _ = random.words(seed, step, random.ACCEPTANCE + stream, index)
+        third, word = random.words(seed, step, random.ACCEPTANCE + stream, index)
         words = zip((first, second, third), shape, strict=True)
-        return jnp.stack([random.below(word, n) for word, n in words], axis=1)
+        position = jnp.stack([random.below(word, n) for word, n in words], axis=1)
+        if weight is None:
+            return position, random.below(word, AREA_LIMIT)
+        wide = scale > WEIGHT_LIMIT
+        return position, random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
 
     def around(position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
         place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
@@ -188,26 +193,33 @@ def sites(
     def draw(seen: _Seen) -> _Seen:
         start = seen.turn * size
         index = start + jnp.arange(size, dtype=jnp.int32)
-        position = drawn_at(index)
-        # Most candidates fall into marrow or deep bone: the face neighbors tell; the rest is read for few.
-        bone = fraction[around(position, _CUBE[_CROSS])] >= window.BONE
-        near = window.Ranked.of((bone[:, 0] & ~bone.all(axis=1) & (index < candidates))[None, None])
+        position, drawn = drawn_at(index)
+        # Most candidates fall into marrow, or where the place asks for too little however large its surface is; of the
+        # others most lie in deep bone, as the face neighbors tell. The rest is read for few.
+        likely = (fraction[tuple(position.T)] >= window.BONE) & (index < candidates)
+        if weight is not None:
+            likely &= drawn < AREA_LIMIT * weight(tuple(position.T))
+        inside = window.Ranked.of(likely[None, None])
+
+        def sort_out(turn: Array, open_side: Array) -> Array:
+            nth = turn * _LOOK + jnp.arange(_LOOK, dtype=jnp.int32)
+            which = inside.place(nth)
+            bone = fraction[around(position[which], _CUBE[_CROSS])] >= window.BONE
+            return open_side.at[jnp.where((nth < inside.count) & ~bone.all(axis=1), which, size)].set(True, mode="drop")
+
+        rounds = (inside.count + _LOOK - 1) // _LOOK
+        near = window.Ranked.of(jax.lax.fori_loop(0, rounds, sort_out, jnp.zeros(size, bool))[None, None])
 
         def look(turn: Array, seen: _Seen) -> _Seen:
             nth = turn * _LOOK + jnp.arange(_LOOK, dtype=jnp.int32)
             which = near.place(nth)
             here = position[which]
             z, y, x = around(here, _CUBE)
-            _, word = random.words(seed, step, random.ACCEPTANCE + stream, start + which)
             chance = _middle_area(fraction[z, y, x])
-            if weight is None:
-                drawn = random.below(word, AREA_LIMIT)
-            else:
+            if weight is not None:
                 chance = chance * weight(tuple(here.T))
-                wide = scale > WEIGHT_LIMIT
-                drawn = random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
             held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
-            taken = (nth < near.count) & (drawn < chance)
+            taken = (nth < near.count) & (drawn[which] < chance)
             free = taken & ~held
             kind = jnp.zeros_like(which) if place is None else (place[tuple(here.T)] & COMPARTMENT).astype(jnp.int32)
             own = kind == jnp.arange(COMPARTMENT + 1)[:, None]
@@ -237,4 +249,4 @@ def sites(
     free = window.Ranked.of(usable[None, None])
     found = jnp.minimum(jnp.minimum(wanted, free.count), births)
     chosen = free.place(jnp.arange(births, dtype=jnp.int32))
-    return drawn_at(chosen), chosen, wanted, found
+    return drawn_at(chosen)[0], chosen, wanted, found
