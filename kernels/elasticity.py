@@ -34,7 +34,7 @@ _PAIRS_WRITTEN = lax.ScatterDimensionNumbers(
 _IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS
 
 # Indices come from the mesh and are valid; without this XLA clamps or drops each of them.
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds"}
+_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 
 def isotropic(poisson_ratio: float) -> np.ndarray:

@@ -7,7 +7,6 @@ steps (a K-cycle). The preconditioner works in float32; solution, residual and d
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +16,15 @@ from jax import lax
 
 from microct.kernels.elasticity import chunk_of, dot, nothing_like
 from microct.kernels.multigrid_levels import Hierarchy
-from microct.kernels.multigrid_products import diagonal, fine_product, left_over, prolonged, restricted, stiffness_times
+from microct.kernels.multigrid_products import (
+    diagonal,
+    fine_product,
+    in_place,
+    left_over,
+    prolonged,
+    restricted,
+    stiffness_times,
+)
 
 #: Degree of the smoothing polynomial on each level, the finest first; the last holds for all deeper ones.
 DEGREES = (3, 3, 4, 6)
@@ -47,48 +54,61 @@ class Outcome(NamedTuple):
 def _swept(
     tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, move: jax.Array, turns: tuple[int, int]
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Chebyshev smoothing of the fourth kind, a move at a time: x, the residual that belongs to it, and the next move.
+    """Chebyshev smoothing of the fourth kind, a move at a time: x, the residual that belongs to it, and the last move.
 
-    A turn makes the move that is at hand, before it the residual learns of it, after it the next one is worked out. The
-    polynomial begins with the move of turn 0, which knows of none before; all is done in the place of what it replaces.
+    A turn works out its move, makes it, and lets the residual learn of it. The polynomial begins with the move of turn
+    0, which knows of none before; turn -1 makes the move that is given. All is done in the place of what it replaces,
+    which needs this order: a move that were worked out last would be copied for the product.
     """
-    scale = tree.levels[n].smoothing[:, None, :]
 
     def turn(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         x, residual, move = state
-        residual = left_over(tree, n, residual, move)
-        return x + move, residual, next_move(k, residual, move)
-
-    def next_move(k: jax.Array, residual: jax.Array, move: jax.Array) -> jax.Array:
-        k = k.astype(residual.dtype)
-        kept = jnp.where(k == 0, 0, (2 * k - 1) / (2 * k + 3))
-        # scale times residual first: a number times scale would be kept, as the same in every step
-        return kept * move + (8 * k + 4) / (2 * k + 3) * (scale * residual)
+        move = _next_move(tree, n, k, residual, move)
+        return x + move, left_over(tree, n, residual, move), move
 
     return lax.fori_loop(*turns, turn, (x, residual, move))
+
+
+def _next_move(tree: Hierarchy, n: int, k: jax.Array | int, residual: jax.Array, move: jax.Array) -> jax.Array:
+    """The move of turn ``k`` from the one before it."""
+    k = jnp.asarray(k, residual.dtype)
+    kept = jnp.where(k < 0, 1, jnp.where(k == 0, 0, (2 * k - 1) / (2 * k + 3)))
+    # scale times residual first: a number times scale would be kept, as the same in every step
+    return kept * move + jnp.where(k < 0, 0, (8 * k + 4) / (2 * k + 3)) * (
+        tree.levels[n].smoothing[:, None, :] * residual
+    )
 
 
 def _degree(n: int) -> int:
     return DEGREES[min(n, len(DEGREES) - 1)]
 
 
-def cycle(tree: Hierarchy, n: int, residual: jax.Array) -> jax.Array:
-    """What level ``n`` says solves stiffness times x = residual, (nodes, cases, 3) float32."""
+def cycle(tree: Hierarchy, n: int, residual: jax.Array, size: jax.Array | None = None) -> jax.Array:
+    """What level ``n`` says solves stiffness times x = residual, (nodes, cases, 3) float32.
+
+    With a ``size`` (cases, 1) the residual is float64, and is divided by it before it becomes float32.
+    """
+
+    def given(after: jax.Array) -> jax.Array:
+        # float32 of it is made again once there is ``after``, so that it is not kept while the levels below work
+        return residual if size is None else (residual / (size + 0 * after[-1, :, :1])).astype(jnp.float32)
+
+    whole = given(residual)
     if n == len(tree.levels) - 1:
-        flat = jnp.swapaxes(residual, 1, 2).reshape(-1, residual.shape[1])
-        return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, residual.shape[1]), 1, 2)
-    degree = _degree(n)
-    first = 4 / 3 * (tree.levels[n].smoothing[:, None, :] * residual)
-    x, left, _ = _swept(tree, n, nothing_like(residual), residual, first, (1, degree + 1))
+        flat = jnp.swapaxes(whole, 1, 2).reshape(-1, whole.shape[1])
+        return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, whole.shape[1]), 1, 2)
+    degree, nothing = _degree(n), nothing_like(whole)
+    x, left, _ = _swept(tree, n, nothing, whole, nothing, (0, degree))
     below = restricted(tree, n, left)
     steps = STEPS[min(n, len(STEPS) - 1)]
     if n + 1 == len(tree.levels) - 1 or steps == 0:
         correction = cycle(tree, n + 1, below)
     else:
         correction = _few_steps(tree, n + 1, below, steps)
-    correction = prolonged(tree, n, correction)
-    x, _, move = _swept(tree, n, x, left, correction, (0, degree))
-    return x + move
+    # all of x as one move from nothing: what was left before the correction need not be kept beside x
+    x = prolonged(tree, n, correction, x)
+    x, left, move = _swept(tree, n, nothing_like(x), given(x), x, (-1, degree - 1))
+    return in_place(lambda x: x + _next_move(tree, n, degree - 1, left, move), x, tree.levels[n].count)
 
 
 def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.Array:
@@ -129,15 +149,6 @@ def _exact_inner(a: jax.Array, b: jax.Array) -> jax.Array:
         return total + _inner(*here)
 
     return lax.fori_loop(0, a.shape[0] // rows, add, jnp.zeros((a.shape[1], 1), jnp.float64))
-
-
-def _in_place(change: Callable[[jax.Array], jax.Array], values: jax.Array, count: jax.Array) -> jax.Array:
-    """The changed values, laid down once, where the old ones were; ``count`` is any number from 0 up.
-
-    A loop of one turn, whose number of turns a compiler cannot know: otherwise it would work the new values out anew
-    wherever they are used, and keep alive all that they are made of.
-    """
-    return lax.fori_loop(0, jnp.minimum(count + 1, 1), lambda _, old: change(old), values)
 
 
 def _nonzero(value: jax.Array) -> jax.Array:
@@ -216,11 +227,11 @@ def solve(
         count, x, residual, direction, image, product, left = state
         # residuals shrink by orders of magnitude: bring each to length 1 before it becomes float32
         length = jnp.where(left > 0, left, 1) * size
-        z = cycle(tree, 0, (residual / length).astype(jnp.float32))
+        z = cycle(tree, 0, residual, length)
         # z . K direction is conjugation to the last direction, whatever the preconditioner did
         beta = jnp.where(product > 0, -_exact_inner(z, image) / _nonzero(product), 0)
         # any direction will do, as long as its image is exact: float32 holds one
-        direction = _in_place(lambda last: (z + beta * last).astype(jnp.float32), direction, count)
+        direction = in_place(lambda last: (z + beta * last).astype(jnp.float32), direction, count)
         exact = fine_product(fine, direction, stiffness)
         product = _exact_inner(direction, exact)
         # a case that is done stays as it is

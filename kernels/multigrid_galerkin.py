@@ -66,9 +66,9 @@ def interpolation() -> np.ndarray:
 
 
 def filled(rows: float) -> int:
-    """The next size of sixteen to the octave (multiples of 64 below 1024)."""
+    """The next size of 32 to the octave (multiples of 64 below 4096)."""
     rows = int(np.ceil(rows))
-    step = max(64, 1 << max(rows.bit_length() - 5, 0))
+    step = max(64, 1 << max(rows.bit_length() - 6, 0))
     return max(-(-rows // step), 1) * step
 
 

@@ -106,10 +106,9 @@ def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
     return total.at[-1].set(0)
 
 
-def prolonged(tree: Hierarchy, n: int, correction: Array) -> Array:
-    """The correction of level ``n + 1`` on the nodes of level ``n``."""
+def prolonged(tree: Hierarchy, n: int, correction: Array, x: Array) -> Array:
+    """``x`` of level ``n`` with the correction of level ``n + 1`` added."""
     coarse = tree.levels[n + 1]
-    x = _zeros(correction, tree.levels[n])
     up = tree.interpolation
     more_nodes = coarse.nodes[coarse.more_cells]
     if coarse.around is None:
@@ -118,9 +117,16 @@ def prolonged(tree: Hierarchy, n: int, correction: Array) -> Array:
     else:  # every node is named by one point: no order matters
         moved = _moved(x, correction, coarse.nodes, coarse.points, up, None)
         moved = _moved(moved, correction, more_nodes, coarse.more_points, up, None)
-    moved = moved.at[-1].set(0)
-    free = tree.levels[n].free
-    return moved if free is None else jnp.where(free[:, None, :], moved, 0)
+    return in_place(lambda x: _free(tree.levels[n], x.at[-1].set(0)), moved, coarse.count)
+
+
+def in_place(change: Callable[[Array], Array], values: Array, count: Array) -> Array:
+    """The changed values, laid down once, where the old ones were; ``count`` is any number from 0 up.
+
+    A loop of one turn, whose number of turns a compiler cannot know: otherwise it would work the new values out anew
+    wherever they are used, and keep alive all that they are made of.
+    """
+    return lax.fori_loop(0, jnp.minimum(count + 1, 1), lambda _, old: change(old), values)
 
 
 def forces_of(level: Level, parts: Array) -> Array:

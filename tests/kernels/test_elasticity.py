@@ -91,7 +91,8 @@ def test_coarse_stiffness_is_that_of_interpolated_motion(
     for n in range(len(tree.levels) - 1):
         below = np.zeros((tree.levels[n + 1].smoothing.shape[0], 2, 3), np.float32)
         below[: of.cells[n + 1].node_count] = rng.standard_normal((of.cells[n + 1].node_count, 2, 3))
-        above = multigrid_products.prolonged(tree, n, jnp.asarray(below))
+        nothing = jnp.zeros((tree.levels[n].smoothing.shape[0], 2, 3), jnp.float32)
+        above = multigrid_products.prolonged(tree, n, jnp.asarray(below), nothing)
         expected = multigrid_products.restricted(tree, n, multigrid_products.stiffness_times(tree, n, above))
         found = multigrid_products.stiffness_times(tree, n + 1, jnp.asarray(below))
         scale = float(jnp.abs(expected).max())
