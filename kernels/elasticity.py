@@ -176,6 +176,7 @@ def voxels_added(
     return lax.fori_loop(0, nodes.shape[0] if apart else _chunks(count, chunk), add, total)
 
 
+@jax.jit
 def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
     """(voxels, cases, 6) float32 strain at the center of each voxel; ``displacement`` is (nodes, cases, 3).
 

@@ -155,19 +155,24 @@ def _nonzero(value: jax.Array) -> jax.Array:
     return jnp.where(value == 0, 1, value)
 
 
-@jax.jit
 def prepared(tree: Hierarchy) -> Hierarchy:
-    """The hierarchy with what its smoothers need."""
-    levels = list(tree.levels)
-    for n, level in enumerate(levels[:-1]):
+    """The hierarchy with what its smoothers need; all else is shared with ``tree``."""
+    levels = [a._replace(smoothing=b) for a, b in zip(tree.levels[:-1], _smoothings(tree), strict=True)]
+    return tree._replace(levels=(*levels, tree.levels[-1]))
+
+
+@jax.jit
+def _smoothings(tree: Hierarchy) -> list[jax.Array]:
+    """`Level.smoothing` of each level but the coarsest; only they, since what a compiled function returns is a copy."""
+    found = []
+    for n in range(len(tree.levels) - 1):
         total = diagonal(tree, n)
         # what floats leave of a held corner is not stiffness
         real = total > 1e-5 * total[:-1].max()
         real = real.at[-1].set(False)
         inverse = jnp.where(real, 1 / jnp.where(real, total, 1), 0)
-        now = tree._replace(levels=tuple(levels))
-        levels[n] = level._replace(smoothing=inverse / _largest_eigenvalue(now, n, inverse))
-    return tree._replace(levels=tuple(levels))
+        found.append(inverse / _largest_eigenvalue(tree, n, inverse))
+    return found
 
 
 def _largest_eigenvalue(tree: Hierarchy, n: int, inverse_diagonal: jax.Array) -> jax.Array:

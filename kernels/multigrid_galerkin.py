@@ -154,7 +154,7 @@ def second(
     place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
     modulus[two.parent[one.parent], place] = bone.modulus
     there = padded(above.astype(np.int32), len(added), rows)
-    return _by_rule_and_more(jnp.asarray(modulus), _grandchildren(poisson_ratio), there, added)
+    return _by_rule_and_more(jax.device_put(modulus), _grandchildren(poisson_ratio), there, added)
 
 
 @jax.jit
@@ -169,7 +169,7 @@ def next_level(matrices: Array, step: Coarsening, rows: int, on_device: bool) ->
     total = summed(
         step.parent, lambda rows: carried(here[rows], step.slot[rows], step.stretched[rows]), rows, on_device
     )
-    return jnp.asarray(total)
+    return jax.device_put(total)
 
 
 def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:

@@ -132,7 +132,7 @@ def hierarchy(
         children_diagonal=np.diagonal(children(poisson_ratio), axis1=1, axis2=2).astype(np.float32),
         interpolation=interpolation(),
     )
-    tree = jax.tree.map(jnp.asarray, tree)
+    tree = jax.device_put(tree)
     return _knowing_neighbors(tree) if side_by_side else tree
 
 

@@ -115,10 +115,10 @@ class Equilibrium:
         def on_device(values: np.ndarray) -> jax.Array:
             out = np.zeros((rows, cases, 3))
             out[:nodes] = values
-            return jnp.asarray(out)
+            return jax.device_put(out)
 
         with jax.enable_x64(True):
-            stiffness = jnp.asarray(elasticity.stiffness_matrix(self.poisson_ratio))
+            stiffness = jax.device_put(elasticity.stiffness_matrix(self.poisson_ratio))
             given = np.where(case.fixed[:, None, :], case.displacement, 0)
             pushed = 0.0 if case.force is None else on_device(case.force)
             affine = None if case.strain is None else _strained(tree, stiffness, jnp.asarray(case.strain))
@@ -126,7 +126,7 @@ class Equilibrium:
                 pushed = pushed - affine
             moved = on_device(given)
             left = _left(tree, stiffness, moved, pushed)
-            size = jnp.sqrt((left * left).sum(axis=(0, 2)))
+            size = _lengths(left)
             if case.strain is not None:  # loads cancel wherever bone is uniform: compare with the largest, or with none
                 scale = float(np.sqrt((bone.modulus.astype(float) ** 2).sum()) * np.abs(case.strain).max())
                 size = jnp.full_like(size, jnp.maximum(size.max(), 1e-9 * scale))
@@ -149,7 +149,7 @@ class Equilibrium:
             if not np.isfinite(residual):
                 raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
             force = _forces(tree, stiffness, moved)
-            strain = elasticity.voxel_strain(moved, jnp.asarray(padded(bone.nodes, self.capacity[0][0])))
+            strain = elasticity.voxel_strain(moved, jax.device_put(padded(bone.nodes, self.capacity[0][0])))
             strain = strain[: len(bone.nodes)]
             if affine is None or case.strain is None:
                 energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
@@ -277,16 +277,24 @@ def _strained(tree: Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.A
     return fine_forces(fine, rows)
 
 
-@jax.jit
 def _left(tree: Hierarchy, stiffness: jax.Array, moved: jax.Array, pushed: jax.Array | float) -> jax.Array:
-    """What is out of balance at the free nodes."""
-    return jnp.where(tree.levels[0].free[:, None, :], pushed - _forces(tree, stiffness, moved), 0)
+    """What is out of balance at the free nodes; two compiled functions, since forces are asked for alone, too."""
+    return _difference(pushed, _forces(tree, stiffness, moved), tree.levels[0].free)
+
+
+@jax.jit
+def _difference(pushed: jax.Array | float, force: jax.Array, free: jax.Array) -> jax.Array:
+    return jnp.where(free[:, None, :], pushed - force, 0)
+
+
+@jax.jit
+def _lengths(residual: jax.Array) -> jax.Array:
+    return jnp.sqrt((residual * residual).sum(axis=(0, 2)))
 
 
 @jax.jit
 def _largest(residual: jax.Array, size: jax.Array) -> jax.Array:
-    lengths = jnp.sqrt((residual * residual).sum(axis=(0, 2)))
-    return (lengths / jnp.where(size > 0, size, 1)).max()
+    return (_lengths(residual) / jnp.where(size > 0, size, 1)).max()
 
 
 def _voigt(strain: np.ndarray) -> np.ndarray:
