@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +22,10 @@ from microct.status import InputError, InternalError, MicroctError
 #: Conjugate gradient steps at most: bone takes 10 to 60.
 LIMIT = 300
 
-#: Memory of the process for each degree of freedom, and for each further case [byte]: peak measured at 6.7 million
-#: degrees of freedom on a CPU, the levels' making included; the second is counted from the arrays.
-BYTES_PER_DOF, BYTES_PER_DOF_AND_CASE = 430, 120
+#: Memory of the process while it solves, the volume itself apart: for each degree of freedom, for each of these and
+#: each further case, and once, for compiling [byte]. Measured on a CPU (rods, peaks at two sizes) and rounded up; that
+#: of a further case is counted from the arrays.
+BYTES_PER_DOF, BYTES_PER_DOF_AND_CASE, BYTES_TO_COMPILE = 190, 120, 500_000_000
 
 
 @dataclass(frozen=True)
@@ -244,16 +246,26 @@ def carried_over(start: Solution, bone: Mesh) -> np.ndarray:
 
 def refuse_too_large(nodes: int, cases: int) -> None:
     """`InputError` where the solver would need more memory than the machine has free."""
-    need = 3 * nodes * (BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1))
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return
-    if need > 0.95 * free:
+    need = BYTES_TO_COMPILE + 3 * nodes * (BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1))
+    free = _free_memory()
+    if free is not None and need > 0.95 * free:
         raise InputError(
             f"{3 * nodes / 1e6:.1f} million degrees of freedom need about {need / 2**30:.1f} GiB, this machine has "
             f"{free / 2**30:.1f} GiB free; crop the volume or resample it to larger voxels"
         )
+
+
+def _free_memory() -> int | None:
+    """Memory that may be had [byte], files that the system only keeps at hand included where it says so."""
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration, ValueError):
+        pass
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
 
 
 def require(solution: Solution) -> Solution:
