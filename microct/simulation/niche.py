@@ -43,7 +43,7 @@ class Niche:
         return Law(self.settings.damage_exponent, self.settings.damage_death_per_year)
 
     def now(self, state: State) -> tuple[Array, Array]:
-        """(share of osteocytes alive, damage) of every voxel, (nz, ny, nx) float32 on the device, 0 outside bone."""
+        """(share of osteocytes alive, damage) of every voxel as if it were bone, (nz, ny, nx) float32 on the device."""
         deaths, step = self.model.deaths, state.step
         worn = None if state.wear is None else state.wear.worn
         time = wears.Time(
@@ -53,7 +53,7 @@ class Niche:
             jnp.float32(deaths.at_first),
             jnp.float32(self.model.calendar.step_days / DAYS_PER_YEAR),
         )
-        return wears.now(state.fields.fraction, state.fields.formed_on, worn, time, self.law)
+        return wears.now(state.fields.formed_on, worn, time, self.law)
 
     def means(self, state: State) -> tuple[float, float]:
         """(share of osteocytes alive, damage) on the mean over bone; not numbers where there is none."""
@@ -63,7 +63,8 @@ class Niche:
 
     def sense(self, state: State) -> np.ndarray:
         """(nz, ny, nx) float32: osteocytes alive, relative to the bone of the scan at the start."""
-        return np.asarray(self.now(state)[0]) / np.float32(self.model.deaths.at_first)
+        share = np.asarray(self.now(state)[0]) / np.float32(self.model.deaths.at_first)
+        return np.where(np.asarray(state.fields.fraction) >= BONE, share, np.float32(0.0))
 
     def renewed(self, state: State, energy: np.ndarray | None) -> State:
         """The state with what its places call for now.

@@ -1,6 +1,7 @@
 """Osteocytes and damage of a whole volume at a time, on the device: what they are now, and what is around each place.
 
-Everything is worked out for all voxels at once, fused into few passes; outside bone there are zeros.
+Everything is worked out for all voxels at once, fused into few passes. Voxels that are no bone now are followed too:
+one that a BMU has taken in part may keep its old bone's step of formation when it is refilled, and its cells with it.
 """
 
 from __future__ import annotations
@@ -37,8 +38,10 @@ class Time(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="law")
-def now(fraction: Array, formed_on: Array, worn: Worn | None, time: Time, law: Law) -> tuple[Array, Array]:
-    """(share of osteocytes alive, damage) of every voxel, float32; ``worn`` is None where load does no damage."""
+def now(formed_on: Array, worn: Worn | None, time: Time, law: Law) -> tuple[Array, Array]:
+    """(share of osteocytes alive, damage) of every voxel, float32, as if it were bone; ``worn`` is None where load does
+    no damage.
+    """
     formed = formed_on.astype(jnp.int32)
     old = formed <= time.since
     began = jnp.where(old, time.since, formed)
@@ -52,8 +55,7 @@ def now(fraction: Array, formed_on: Array, worn: Worn | None, time: Time, law: L
         )
         years = jnp.maximum(time.step - began, 0) * time.step_yr
         alive, damage = law.later(first, before, worn.rate.astype(jnp.float32), years, survives)
-    bone = fraction >= BONE
-    return jnp.where(bone, alive, 0.0), jnp.where(bone, damage, 0.0)
+    return alive, damage
 
 
 @partial(jax.jit, static_argnames="law")
@@ -72,7 +74,7 @@ def kept(alive: Array, damage: Array, rate: Array) -> Worn:
 def cells(fraction: Array, alive: Array, damage: Array, edge: int) -> tuple[Array, Array, Array]:
     """Sums over cubes of ``edge`` voxels, float32: (bone voxels, missing osteocytes, damage)."""
     bone = (fraction >= BONE).astype(jnp.float32)
-    return _summed(bone, edge), _summed(bone - alive, edge), _summed(damage, edge)
+    return _summed(bone, edge), _summed(bone * (1.0 - alive), edge), _summed(bone * damage, edge)
 
 
 def _summed(field: Array, edge: int) -> Array:

@@ -122,6 +122,22 @@ def test_damage_calls_bmus_and_kills_and_new_bone_has_none(bone: Volume) -> None
     assert alive.min() > 0.99
 
 
+def test_a_look_keeps_the_cells_of_bone_that_a_bmu_has_taken_in_part(bone: Volume) -> None:
+    """Refilled in part, such a voxel may keep its step of formation: then its cells have not gone."""
+    asked = study(4.0, load={"axis": "z"}, osteocytes={"damage": True})
+    model = build(bone, asked)
+    niche = Niche(asked.osteocytes, model)
+    energy = np.where(bone.values >= 128, 1.0, 0.0).astype(np.float32)
+    state = niche.renewed(first_state(model, bone), energy)
+    taken = jnp.where(state.fields.fraction >= 128, 60, 0).astype(jnp.uint8)
+    looked = niche.renewed(dataclasses.replace(state, fields=state.fields._replace(fraction=taken), step=60), energy)
+    assert niche.sense(looked).max() == 0.0
+    refilled = niche.means(dataclasses.replace(looked, fields=state.fields, step=70))
+    untouched = niche.means(dataclasses.replace(niche.renewed(dataclasses.replace(state, step=60), energy), step=70))
+    assert refilled[0] == pytest.approx(untouched[0], rel=0.02)
+    assert refilled[0] > 0.7
+
+
 def test_dead_osteocytes_feel_less(bone: Volume) -> None:
     asked = study(8.0, osteocytes={"on": True}, patient={"menopause": "surgical"})
     model = build(bone, asked)
