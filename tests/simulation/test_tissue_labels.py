@@ -55,7 +55,8 @@ def lived(voxel_um: float) -> Lived:
     return Lived(before, np.asarray(state.fields.formed_on).ravel().astype(float), touched, sums[2:], sums[0], sums[1])
 
 
-@pytest.mark.parametrize("voxel_um", [40.0, pytest.param(20.0, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("voxel_um", [40.0, 20.0])
 def test_labels_share_as_mass_does_whatever_the_voxel(voxel_um: float) -> None:
     """Shares of each period, of young bone, and mean age: within three standard errors, known from the ledger."""
     bone = lived(voxel_um)
