@@ -158,7 +158,7 @@ def report(old: dict[str, Any], new: dict[str, Any], at_least: float = 0.1, ever
 
 
 def pairs(old: Path, new: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Records to compare: two files, or files of one question and device in two folders."""
+    """Records to compare: two files, or files of one question and device (of as many cores) in two folders."""
     if old.is_file() and new.is_file():
         return [(_read(old), _read(new))]
     before = {_key(record): record for record in map(_read, sorted(old.glob("*.json")))}
@@ -170,8 +170,11 @@ def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _key(record: dict[str, Any]) -> tuple[str, str]:
-    return record["question"], str(record["machine"]["devices"][0])
+def _key(record: dict[str, Any]) -> tuple[str, str, int]:
+    machine = record["machine"]
+    device = str(machine["devices"][0])
+    # The same processor with fewer cores is another machine; beside an accelerator they matter little.
+    return record["question"], device, machine.get("cores", 0) if device.startswith("cpu") else 0
 
 
 def main() -> int:
