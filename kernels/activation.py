@@ -32,7 +32,6 @@ _CUBE = np.stack(np.meshgrid(*[np.arange(-2, 3)] * 3, indexing="ij"), axis=-1).r
 _MIDDLE = len(_CUBE) // 2
 _NEAR = np.flatnonzero((np.abs(_CUBE) <= 1).all(axis=1))
 _CROSS = np.flatnonzero(np.abs(_CUBE).sum(axis=1) <= 1)
-_CROSS = np.concatenate([[_MIDDLE], _CROSS[_CROSS != _MIDDLE]])
 #: Candidates whose whole neighborhood is read at once.
 _LOOK = 256
 #: Candidates that are drawn at once, at least: spares are drawn only where a site is still wanted.

@@ -188,7 +188,7 @@ def carve(
     once = (origin[0] < 2**20).astype(jnp.int32)
     fraction, held = w.kept(once, fraction, owned.astype(jnp.uint8))
     bone, owned = fraction >= BONE, held != 0
-    patch, share, own_depth, code, total, gradient = surface_patch(bone, owned, fraction, origin, area)
+    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS

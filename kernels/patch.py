@@ -29,16 +29,15 @@ def bisected(reached: Any, low: int, high: int) -> Array:
     return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
 
 
-def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, area: Array) -> tuple[Array, ...]:
+def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array) -> tuple[Array, ...]:
     """The patch of surface around ``origin`` whose area is ``area``.
 
     Returns:
         (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
         depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
     """
-    shape = bone.shape
+    shape = fraction.shape
     once = (origin[0] < 2**20).astype(jnp.int32)
-    (value,) = w.kept(once, fraction.astype(jnp.float32) / w.FULL)
     faces, gradient, sides = w.surface_area(fraction, owned, once)
     (faces,) = w.kept(once, faces)
     gz, gy, gx = (slope.astype(jnp.float32) for slope in gradient)
@@ -46,7 +45,7 @@ def surface_patch(bone: Array, owned: Array, fraction: Array, origin: Array, are
     normal = w.kept(once, gz * scale, gy * scale, gx * scale)
 
     # Bone over the surface voxel along its steepest open face says how deep the voxel's centre lies.
-    (value,) = w.kept(once, jnp.pad(value, 1, mode="edge"))
+    (value,) = w.kept(once, jnp.pad(fraction.astype(jnp.float32) / w.FULL, 1, mode="edge"))
     above = jnp.zeros(shape, jnp.float32)
     steepest = jnp.full(shape, -1.0, jnp.float32)
     for bit, (axis, offset) in enumerate(w.faces()):

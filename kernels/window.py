@@ -20,30 +20,6 @@ AREA = 64
 _DIAGONAL = 0.41421357
 
 
-def shifted(field: Array, axis: int, offset: int, fill: Array | int | None = None) -> Array:
-    """``field[i + offset]`` along ``axis``; past the end ``fill``, or the edge's own value where fill is None."""
-    if offset == 0:
-        return field
-    n = field.shape[axis]
-    steps = min(abs(offset), n)
-    kept = jax.lax.slice_in_dim(field, offset, n, axis=axis) if offset > 0 else None
-    if kept is None:
-        kept = jax.lax.slice_in_dim(field, 0, n - steps, axis=axis)
-    shape = list(field.shape)
-    shape[axis] = steps
-    if fill is None:
-        edge = (
-            jax.lax.slice_in_dim(field, n - 1, n, axis=axis)
-            if offset > 0
-            else jax.lax.slice_in_dim(field, 0, 1, axis=axis)
-        )
-        margin = jnp.broadcast_to(edge, shape)
-    else:
-        margin = jnp.full(shape, fill, field.dtype)
-    parts = [kept, margin] if offset > 0 else [margin, kept]
-    return jnp.concatenate(parts, axis=axis)
-
-
 def kept(once: Array | None, *arrays: Array) -> tuple[Array, ...]:
     """The same arrays, worked out here and now; ``once`` is 1, which the compiler cannot know (None: as it likes).
 
@@ -227,7 +203,8 @@ def _along_x(bits: Array) -> Array:
 
 
 def _along(bits: Array, axis: int) -> Array:
-    return shifted(bits, axis, 1, 0) | shifted(bits, axis, -1, 0)
+    wide = jnp.pad(bits, [(1, 1) if k == axis else (0, 0) for k in range(3)])
+    return jax.lax.slice_in_dim(wide, 2, None, axis=axis) | jax.lax.slice_in_dim(wide, 0, -2, axis=axis)
 
 
 def grown(bits: Array) -> Array:

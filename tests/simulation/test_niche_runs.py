@@ -92,11 +92,15 @@ def test_missing_osteocytes_call_bmus_to_their_place(bone: Volume) -> None:
     assert (np.asarray(even.local.weight) == UNIT_WEIGHT).all()
 
 
-def test_damage_calls_bmus_and_kills_and_new_bone_has_none(bone: Volume) -> None:
+def evenly_loaded(bone: Volume) -> tuple[Model, Niche, np.ndarray]:
+    """A run in which load damages, its looks, and an energy that is the same in all bone."""
     asked = study(4.0, load={"axis": "z"}, osteocytes={"damage": True})
     model = build(bone, asked)
-    niche = Niche(asked.osteocytes, model)
-    energy = np.where(bone.values >= 128, 1.0, 0.0).astype(np.float32)
+    return model, Niche(asked.osteocytes, model), np.where(bone.values >= 128, 1.0, 0.0).astype(np.float32)
+
+
+def test_damage_calls_bmus_and_kills_and_new_bone_has_none(bone: Volume) -> None:
+    model, niche, energy = evenly_loaded(bone)
     first = niche.renewed(first_state(model, bone), energy)
     assert first.wear.targeted == pytest.approx(0.3, abs=0.02)
     inside = bone.values >= 128
@@ -124,10 +128,7 @@ def test_damage_calls_bmus_and_kills_and_new_bone_has_none(bone: Volume) -> None
 
 def test_a_look_keeps_the_cells_of_bone_that_a_bmu_has_taken_in_part(bone: Volume) -> None:
     """Refilled in part, such a voxel may keep its step of formation: then its cells have not gone."""
-    asked = study(4.0, load={"axis": "z"}, osteocytes={"damage": True})
-    model = build(bone, asked)
-    niche = Niche(asked.osteocytes, model)
-    energy = np.where(bone.values >= 128, 1.0, 0.0).astype(np.float32)
+    model, niche, energy = evenly_loaded(bone)
     state = niche.renewed(first_state(model, bone), energy)
     taken = jnp.where(state.fields.fraction >= 128, 60, 0).astype(jnp.uint8)
     looked = niche.renewed(dataclasses.replace(state, fields=state.fields._replace(fraction=taken), step=60), energy)
