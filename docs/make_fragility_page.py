@@ -12,7 +12,7 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-from make_natural_history_page import BEFORE, DONORS, bone_of, quick_wanted, study_of
+from natural_history_lives import BEFORE, DONORS, bone_of, quick_wanted, study_of
 
 from microct.mechanics.equilibrium import Equilibrium
 from microct.mechanics.strength import strength
@@ -96,7 +96,7 @@ def lived(name: str, bone: Volume, years: tuple[float, ...]) -> Loss:
     """Let the years pass, and ask at each of ``years`` after the final menstrual period."""
     path, began = Loss(name), time.perf_counter()
     solver = Equilibrium(POISSON, TOLERANCE, room=0.05)
-    study = study_of(BEFORE + years[-1])
+    study = study_of(BEFORE + years[-1], every=1.0)
     model = build(bone, study)
 
     class Asker:

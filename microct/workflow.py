@@ -62,6 +62,15 @@ class RunResult:
         """
         return self.folder.read_frame(year)
 
+    def fallen_at(self, year: float) -> np.ndarray | None:
+        """Bone fraction that hung on nothing and was taken away at that reporting time, uint8; None where a run of an
+        earlier version did not keep it.
+
+        Raises:
+            InputError: as `at`.
+        """
+        return self.folder.read_frame(year, "fallen").values if "fallen" in self.folder.fields else None
+
 
 def prepare(study: Study, base: Path | None = None) -> Volume:
     """Read and segment the scan, or load the sample, that a study names.
@@ -279,7 +288,11 @@ class _Keeper:
     def report(self, moment: Moment) -> None:
         """Add a frame to the viewer file and rows to the table."""
         indices = {row.symbol: row.value for row in moment.rows}
-        self.folder.append_frame(moment.state.step, moment.time_yr, {"bone_fraction": moment.bone.values}, indices)
+        bone = moment.bone.values
+        fields = {"bone_fraction": bone}
+        if self.folder.fields in ((), ("bone_fraction", "fallen")):  # not those of a run that is older than this field
+            fields["fallen"] = np.zeros_like(bone) if moment.fallen is None else moment.fallen
+        self.folder.append_frame(moment.state.step, moment.time_yr, fields, indices)
         model = moment.model
         parameters = {
             "microct": _version(),

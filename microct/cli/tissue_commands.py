@@ -102,6 +102,9 @@ def loss_modes(
 ) -> None:
     """Say how the bone of a run was lost: plates perforated, rods broken, islands, thinning.
 
+    Each interval between two years that the run kept is judged by itself, and bone that is gone at the end is booked to
+    what took it when it went.
+
     Parameters
     ----------
     run
@@ -118,7 +121,7 @@ def loss_modes(
     if out is not None and out.suffix.lower() != ".csv":
         raise StudyError(f"--out {out}: expected a file name ending in .csv")
     from microct import workflow
-    from microct.morphometry.loss_modes import loss_modes as modes_of
+    from microct.morphometry.loss_course import LossCourse
     from microct.morphometry.loss_modes import loss_rows
 
     result = workflow.open(run)
@@ -129,12 +132,20 @@ def loss_modes(
     end = times[-1] if second is None else min(times, key=lambda time: abs(time - second))
     if not start < end:
         raise StudyError(f"--first {start:g} --second {end:g}: expected the second after the first")
-    before, after = result.at(start), result.at(end)
-    found = modes_of(before.values, after.values)
-    fallen = {row.time_yr: row.value for row in result.table.series("Is.V.lost")}
-    island = _nearest(fallen, end) - _nearest(fallen, start)
+    before = after = result.at(start)
+    course = LossCourse(before.values)
+    between = [time for time in times if start < time <= end]
+    for time in between:
+        after = result.at(time)
+        course.add(after.values, result.fallen_at(time))
+    found = course.found
+    island = None
+    if result.fallen_at(end) is None:
+        fallen = {row.time_yr: row.value for row in result.table.series("Is.V.lost")}
+        island = _nearest(fallen, end) - _nearest(fallen, start)
     table = loss_rows(before, after, island_volume_mm3=island, found=found, sample=run.name, time_yr=end)
-    print(f"from year {start:.4g} to year {end:.4g}")
+    parts = "at once" if len(between) == 1 else f"in {len(between)} intervals"
+    print(f"from year {start:.4g} to year {end:.4g}, {parts}")
     _print(table)
     if out is not None:
         from microct.io.table_file import write_table

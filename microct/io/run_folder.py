@@ -185,6 +185,11 @@ class RunFolder:
         """Reporting times in the viewer file, ascending."""
         return viewer.frames(self.path / _VIEWER)
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields in the viewer file, in order; none where there is no file yet."""
+        return viewer.fields(self.path / _VIEWER)
+
     def read_frame(self, time_yr: float, field: str = "bone_fraction") -> Volume:
         """The bone at the reporting time nearest to ``time_yr`` [yr].
 

@@ -120,6 +120,14 @@ def frames(path: Path) -> list[FrameInfo]:
         return [frame.info for frame in _frames_of(h5, path)]
 
 
+def fields(path: Path) -> tuple[str, ...]:
+    """Names of the fields in the file, in order; none where there is no file yet."""
+    if not path.exists():
+        return ()
+    with reading_hdf5(path) as h5:
+        return tuple(sorted(h5["VTKHDF/CellData"]))
+
+
 def indices(path: Path) -> list[dict[str, float]]:
     """Indices of each frame by name, NaN left out."""
     with reading_hdf5(path) as h5:

@@ -84,7 +84,7 @@ def loss_modes(first: np.ndarray, second: np.ndarray) -> LossModes:
     Raises:
         InputError: arrays of different shape or kind, or too small.
     """
-    first, second = _fraction(first), _fraction(second)
+    first, second = as_fraction(first), as_fraction(second)
     if first.shape != second.shape or first.ndim != 3 or min(first.shape) < 2:
         raise InputError(
             f"loss modes: expected two bones on the same voxels, 2 or more along each axis, got {first.shape} and "
@@ -126,7 +126,8 @@ def loss_modes(first: np.ndarray, second: np.ndarray) -> LossModes:
     )
 
 
-def _fraction(bone: np.ndarray) -> np.ndarray:
+def as_fraction(bone: np.ndarray) -> np.ndarray:
+    """Bone as uint8 fraction 0..255, from that or from a bool mask; `InputError` for any other kind."""
     values = np.asarray(bone)
     if values.dtype == bool:
         return values.astype(np.uint8) * np.uint8(255)
@@ -216,8 +217,9 @@ def loss_rows(
         first, second: bone fraction or masks on the same voxels.
         island_volume_mm3: bone that a simulation itself took away as islands in between. Two pictures cannot tell it
             from the cut that set it free, so it is taken off the cuts (rods first, then plates) and added to islands.
+            Not for a `found` of `LossCourse`, which was handed the fallen bone itself.
         sample, time_yr: written to the rows.
-        found: of these two, if already worked out.
+        found: of these two, if already worked out: by `loss_modes`, or by `LossCourse` over times in between.
 
     Raises:
         InputError: as `loss_modes`.

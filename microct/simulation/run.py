@@ -39,6 +39,8 @@ class Moment:
         bone: bone fraction, uint8, on the host.
         rows: what was measured; empty between reporting times.
         previous: state of the last reporting time as far as rates need it.
+        fallen: bone fraction that hung on nothing and was taken away at this reporting time, uint8; None where
+            nothing was, and between reporting times.
     """
 
     state: State
@@ -47,6 +49,7 @@ class Moment:
     bone: Volume
     rows: tuple[Row, ...]
     previous: State
+    fallen: np.ndarray | None = None
 
 
 class Reporter(Protocol):
@@ -109,8 +112,11 @@ def run(
 
     def take_stock() -> None:
         nonlocal state, last
+        stood = state
         state = step.take_stock(state)
         here = moment()
+        if state.ledger.islands > stood.ledger.islands:
+            here = replace(here, fallen=np.asarray(stood.fields.fraction) - here.bone.values)
         rows = report.rows(state, model, study, here.bone, last if last is not state else None, sample)
         if loading is not None and study.load.strength:
             rows += report.strength(loading, here.bone, here.time_yr, sample)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import microct
 from microct.cli import main
 from microct.io.reader import read
+from microct.io.run_folder import RunFolder
 from microct.status import ExitCode
 from microct.volume import Volume
 
@@ -67,6 +69,38 @@ def test_loss_modes_of_a_run(run: Path, tmp_path: Path, capsys: pytest.CaptureFi
     assert said["N.Pl.Pf"] + said["N.Rod.Bk"] > 0
     assert out.exists()
     assert picture.stat().st_size > 10_000
+
+
+def test_what_fell_is_kept_and_adds_up_to_the_ledger(run: Path) -> None:
+    result = microct.open(run)
+    voxel = 0.04**3
+    before = 0.0
+    for row in result.table.series("Is.V.lost"):
+        fallen = result.fallen_at(row.time_yr)
+        assert fallen is not None
+        assert fallen.sum(dtype=int) / 255 * voxel == pytest.approx(row.value - before, abs=1e-12)
+        assert not (result.at(row.time_yr).values[fallen > 0]).any()
+        before = row.value
+    assert before > 0.0
+
+
+def test_a_run_without_what_fell_is_judged_by_its_ledger(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As an earlier version wrote it: the bone alone."""
+    kept, older = microct.open(run), tmp_path / "older"
+    shutil.copytree(run, older)
+    (older / "run.vtkhdf").unlink()
+    folder = RunFolder.open(older)
+    for frame in kept.folder.frames():
+        folder.append_frame(frame.step, frame.time_yr, {"bone_fraction": kept.at(frame.time_yr).values}, {})
+    assert microct.open(older).fallen_at(1.0) is None
+    said = []
+    for path in (run, older):
+        assert main(["loss-modes", str(path)]) == ExitCode.OK
+        said.append(numbers(capsys.readouterr().out))
+    volumes = ("Pl.Pf.V", "Rod.Bk.V", "Is.LV", "Thin.V")
+    assert sum(said[0][name] for name in volumes) == pytest.approx(sum(said[1][name] for name in volumes), rel=1e-4)
 
 
 @pytest.mark.parametrize(
