@@ -57,7 +57,11 @@ Each target is compared with what its source measured. Loss of the spine by DXA 
 loss of mineral: it is compared with our **vBMD**, the sum of bone fraction times mineral of its tissue over the volume
 of the cube, and a loss of BV/TV stands beside it. Of a block whose outline stays, aBMD and vBMD fall by the same share.
 Tb.N and Tb.Sp (Khosla 2006, HR-pQCT), loss modes (Liu, Guo 2008) and cortical porosity are geometry: they are compared
-with bone fraction. No band was moved.
+with bone fraction.
+
+SWAN's ten years are the five before and the five after the final period (Greendale 2012, abstract). Our women are
+steady before -2, as their estrogen is (Sowers 2008; Randolph 2011), so that their loss from -2 to +5 is compared with
+it. SWAN sees loss begin at -1, Sowers 2010 at -2: from -2 to 0 the one says some -1.2 and the other -1.7 %/yr.
 """
 
 

@@ -52,7 +52,7 @@ SPINE = (
     ("0 to +2", (0.0, 2.0), "%/yr", -3.3, "Sowers 2010, DXA"),
     ("+2 to +7", (2.0, 7.0), "%/yr", -1.1, "Sowers 2010, DXA"),
     ("-1 to +2", (-1.0, 2.0), "%", -7.4, "SWAN, Greendale 2012, DXA"),
-    ("ten years", (0.0, 10.0), "%", -10.6, "SWAN, Greendale 2012, DXA"),
+    ("-5 to +5", (-2.0, 5.0), "%", -10.6, "SWAN, Greendale 2012, DXA"),  # before -2 our bone is that of health
 )
 
 

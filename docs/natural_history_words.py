@@ -11,17 +11,17 @@ from natural_history_lives import COUNTED, Life, mean, modes_of, shares, spine
 from microct.morphometry.loss_modes import loss_modes
 
 
-def range_of(values: Iterable[float], digits: int = 1) -> str:
+def range_of(values: Iterable[float], form: str = ".1f") -> str:
     """The least and the largest of some numbers, in words."""
     ordered = sorted(float(value) for value in values)
-    return f"{ordered[0]:.{digits}f} to {ordered[-1]:.{digits}f}"
+    return f"{ordered[0]:{form}} to {ordered[-1]:{form}}"
 
 
 def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]], shaft: Life) -> Iterator[str]:
     """What the tables above say of the misses; every number is taken from them."""
 
     def early(those: list[Life]) -> str:
-        return range_of(-life.change("BV/TV", -2.0, 0.0) / 2.0 for life in those)
+        return range_of((life.change("BV/TV", -2.0, 0.0) / 2.0 for life in those), "+.1f")
 
     coarse, fine = (tried[variant] for variant in ("as above", "voxels of 25 um"))
     ratio = mean(lives, "vBMD", -1.0, 2.0) / mean(lives, "BV/TV", -1.0, 2.0)
@@ -29,8 +29,8 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
         "- **Early loss** is part mineral: bone of high turnover is young and holds less. From -1 to +2 vBMD "
         f"falls by {ratio:.1f} times as much as BV/TV. Before the final period the cells ask for little: their "
         "estrogen is that of Sowers 2008 and Randolph 2011, steady until -2 and falling fastest at 0, and a BMU "
-        f"takes months to show as loss. Voxel size matters too: the part of one donor below loses {early(coarse)} "
-        f"% of BV/TV a year from -2 to 0 at 50 um, {early(fine)} % at 25 um."
+        "takes months to show as loss. Voxel size matters too: from -2 to 0 BV/TV of the part of one donor above "
+        f"changes by {early(coarse)} %/yr at 50 um, by {early(fine)} at 25 um."
     )
     tissue = range_of(-life.change("TMD", 0.0, 10.0) for life in lives)
     late, bony = (spine(lives, symbol, (2.0, 7.0), "%/yr") for symbol in ("vBMD", "BV/TV"))
@@ -45,7 +45,7 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
     unloaded = spine(bare, "vBMD", (2.0, 7.0), "%/yr")
     yield (
         f"- **Load**: from +2 to +7 the spine loses {-late:.1f} % a year with it, {-unloaded:.1f} % without. A "
-        "cube of 2 mm is too small to show it: its two seeds differ by as much."
+        "cube of 2 mm is too small to show it (two seeds each, above)."
     )
     sparse = sorted(lives, key=lambda life: life.at("BV/TV", -2.0))[:2]
     named = " and ".join(f"{life.name} ({life.at('BV/TV', -2.0):.1f} %)" for life in sparse)

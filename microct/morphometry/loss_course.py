@@ -36,7 +36,7 @@ class LossCourse:
         self.first = self.last = as_fraction(first).copy()
         self._mode = np.zeros(self.first.shape, np.uint8)
         self._counts = np.zeros(3, np.int64)
-        self._made = {mode: 0.0 for mode in Mode if mode is not Mode.KEPT}
+        self._made: dict[Mode, float] = {mode: 0.0 for mode in Mode if mode is not Mode.KEPT}
         self._euler_change = 0.0
 
     def add(self, bone: np.ndarray, fallen: np.ndarray | None = None) -> LossModes:
@@ -54,18 +54,15 @@ class LossCourse:
             InputError: as `loss_modes`; more bone fallen than a voxel holds.
         """
         now = as_fraction(bone).copy()
-        stood = now
-        if fallen is not None and np.any(fallen):
-            fallen = as_fraction(fallen)
-            if fallen.shape != now.shape or np.any(fallen > 255 - now):
-                raise InputError("loss course: expected fallen bone on the same voxels, and no more than is missing")
-            stood = now + fallen
+        fell = np.zeros_like(now) if fallen is None else as_fraction(fallen)
+        if fell.shape != now.shape or np.any(fell > 255 - now):
+            raise InputError("loss course: expected fallen bone on the same voxels, and no more than is missing")
+        stood = now + fell
         found = loss_modes(self.last, stood)
         self._mode[(stood >= HALF) & ~components.islands(stood >= HALF)] = Mode.KEPT
         new = (found.mode > 0) & (self._mode != Mode.ISLAND)
         self._mode[new] = found.mode[new]
-        if stood is not now:
-            self._mode[(fallen > 0) & (self._mode == Mode.KEPT)] = Mode.ISLAND  # crumbs that were never half full
+        self._mode[(fell > 0) & (self._mode == Mode.KEPT)] = Mode.ISLAND  # crumbs that were never half full
         self._counts += found.perforations, found.breakages, found.islands
         self._euler_change += found.euler_change
         self._made = {mode: volume + found.volume[mode] for mode, volume in self._made.items()}
@@ -87,5 +84,6 @@ class LossCourse:
         drop[afloat] += self.last[afloat]
         volume = np.bincount(self._mode.reshape(-1), drop.reshape(-1), minlength=len(Mode)) / 255.0
         volume[Mode.THINNING] += volume[Mode.KEPT]
-        volumes = {mode: float(volume[mode]) for mode in Mode if mode is not Mode.KEPT}
-        return LossModes(self._mode.copy(), volumes, *map(int, self._counts), self._euler_change)
+        volumes: dict[Mode, float] = {mode: float(volume[mode]) for mode in Mode if mode is not Mode.KEPT}
+        perforations, breakages, islands = map(int, self._counts)
+        return LossModes(self._mode.copy(), volumes, perforations, breakages, islands, self._euler_change)
