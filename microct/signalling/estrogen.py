@@ -16,16 +16,19 @@ NONE, SURGICAL = COURSES.index("none"), COURSES.index("surgical")
 
 
 def natural_course(since_menopause_yr: jax.Array, p: CellParameters) -> jax.Array:
-    """Estradiol [1] around the final menstrual period; two logistic falls.
+    """Estradiol [1] around the final menstrual period; two logistic falls of its logarithm.
 
-    Sowers 2008 (sizes), Randolph 2011 (timing): E = 1 - .674 S(y/.55) - .097 S((y-7)/.5).
+    It is the logarithm that the cohorts follow: Burger 1999 (logistic in time), Sowers 2008 (sizes), and the timing is
+    that of Randolph 2011: E = .326^S(y/.55) (.229/.326)^S((y-7)/.5).
 
     Args:
         since_menopause_yr: years since the final menstrual period.
     """
-    first = p.menopause_fall * jax.nn.sigmoid(since_menopause_yr / p.menopause_width_yr)
-    second = p.late_fall * jax.nn.sigmoid((since_menopause_yr - p.late_fall_time_yr) / p.late_fall_width_yr)
-    return 1 - first - second
+    early = 1 - p.menopause_fall
+    late = early - p.late_fall
+    first = jnp.log(early) * jax.nn.sigmoid(since_menopause_yr / p.menopause_width_yr)
+    second = jnp.log(late / early) * jax.nn.sigmoid((since_menopause_yr - p.late_fall_time_yr) / p.late_fall_width_yr)
+    return jnp.exp(first + second)
 
 
 def surgical_course(since_menopause_yr: jax.Array, p: CellParameters) -> jax.Array:

@@ -255,6 +255,8 @@ def checked(parameters: CellParameters) -> CellParameters:
     for name, value in together.items():
         if value > 1:
             raise StudyError(f"{name} must be at most 1, got {value:g}")
+    if parameters.menopause_fall + parameters.late_fall == 1:
+        raise StudyError("menopause_fall + late_fall must be below 1: estradiol falls to a share of what it was")
     return parameters
 
 

@@ -54,10 +54,11 @@ TARGETS = (
     Target("B.Ba", 5.0, -5.7, -3.0, "between the early -5.7 and the late -3"),
     Target("B.Ba", 13.0, -5.0, -3.0, "late closure"),
     Target("B.Ba", 20.0, -5.0, -3.0, "late closure"),
-    Target("CTX", 1.0, 1.79, 1.97, "markers +79 to 97 %, Garnero 1996 (unverified)", HELD),
+    Target("CTX", 1.0, 1.79, 1.97, "markers +79 to 97 %, 1 to 40 yr after, Garnero 1996", HELD),
     Target("CTX", 2.0, 1.33 * 0.75, 1.33 * 1.25, "urinary NTX +33 %, SWAN, +-25 %", HELD),
-    Target("P1NP", 1.0, 1.37, 1.52, "markers +37 to 52 %, Garnero 1996 (unverified)", HELD),
-    Target("Ob", 2.0, 1.37, 1.52, "markers +37 to 52 %, Garnero 1996 (unverified)", HELD),
+    Target("CTX", 5.0, 1.2 * 0.75, 1.2 * 1.25, "urinary NTX +20 % from +2 to +6, Sowers 2013, +-25 %", HELD),
+    Target("P1NP", 1.0, 1.37, 1.52, "markers +37 to 52 %, 1 to 40 yr after, Garnero 1996", HELD),
+    Target("Ob", 2.0, 1.37, 1.52, "markers +37 to 52 %, 1 to 40 yr after, Garnero 1996", HELD),
     Target("RANKL", 1.0, 2.0, 3.0, "x2 to 3, Eghbali-Fatourechi 2003"),
     Target("IL-17", 13.0, 1.48 * 0.75, 1.48 * 1.25, "1.48, OP against non-OP, +-25 %", HELD),
     Target("TNF-a", 13.0, 1.86 * 0.75, 1.86 * 1.25, "1.86, OP against non-OP, +-25 %", HELD),
@@ -65,7 +66,7 @@ TARGETS = (
     Target("Scl", 20.0, 2.4 * 0.75, 2.4 * 1.25, "2.4 over adult life, Modder 2011, +-25 %"),
     Target("M.Fat", 13.0, 51.3, 61.3, "56.3 %, Griffith, +-5 %"),
     Target("LS.BMD change", 2.0, -7.38 * 1.3, -7.38 * 0.7, "-7.38 % since -1 yr, SWAN, +-30 %"),
-    Target("LS.BMD change", 10.0, -10.6 * 1.3, -10.6 * 0.7, "-10.6 % since -1 yr, SWAN, +-30 %"),
+    Target("LS.BMD since -5", 5.0, -10.6 * 1.3, -10.6 * 0.7, "-10.6 % from -5 to +5, SWAN, +-30 %"),
     Target("LS.BMD per yr", 7.0, -1.1 * 1.3, -1.1 * 0.7, "-1.1 %/yr from +2 on, Sowers 2010, +-30 %", HELD),
     Target(
         "slower if heavier",
@@ -76,7 +77,7 @@ TARGETS = (
         HELD,
     ),
     Target("TH.BMD change", 2.0, -5.8 * 1.3, -5.8 * 0.7, "-5.8 % since -1 yr, femoral neck, SWAN, +-30 %", HELD),
-    Target("TH.BMD change", 10.0, -9.1 * 1.3, -9.1 * 0.7, "-9.1 % since -1 yr, femoral neck, SWAN, +-30 %", HELD),
+    Target("TH.BMD since -5", 5.0, -9.1 * 1.3, -9.1 * 0.7, "-9.1 % from -5 to +5, femoral neck, SWAN, +-30 %", HELD),
     Target("TH.BMD", 14.0, 1 - 0.153 * 1.3, 1 - 0.153 * 0.7, ".847 of 25 yr at 65 yr, Looker, loss +-30 %", HELD),
     Target("W.Th per yr", 20.0, -0.21, -0.07, "-.14 um/yr of age, 3-D series, +-50 %"),
 )
@@ -127,12 +128,13 @@ def target_lines() -> Iterator[str]:
 
 def reached() -> tuple[float, ...]:
     """Our value for each of `TARGETS`."""
-    years = sorted({-1.0, 2.0, 5.0, *(target.year for target in TARGETS)})
+    years = sorted({-5.0, -1.0, 2.0, 5.0, *(target.year for target in TARGETS)})
     values = readouts(natural_menopause(years))
     past = np.asarray(years)
     for site in ("LS.BMD", "TH.BMD"):
         density = values[site]
         values[f"{site} change"] = 100 * (density / density[years.index(-1.0)] - 1)
+        values[f"{site} since -5"] = 100 * (density / density[years.index(-5.0)] - 1)
         since = density / density[years.index(2.0)]
         values[f"{site} per yr"] = 100 * (since - 1) / np.maximum(past - 2.0, 1.0)
     wall = values["W.Th"]

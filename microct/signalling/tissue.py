@@ -54,7 +54,8 @@ class TissueParameters:
     compact_modeling: float = constant(0.5, "1", "modeling under drugs on compact bone, over that on trabecular")
     adaptation_um_per_yr: float = constant(
         3.5, "um/yr", "bone formed on quiescent surface for each unit of overload",
-        "fitted here: spine -10.6 % at +10 yr, SWAN; that modeling goes on under denosumab: Reid 2010", fitted=True,
+        "fitted here: spine -10.6 % in ten years, SWAN, misread as +10; modeling goes on under denosumab: Reid 2010",
+        fitted=True,
     )  # fmt: skip
     mineral_time_yr: float = constant(2.5, "yr", "time constant of secondary mineralization", "unverified: years")
     mineral_deficit: float = constant(
