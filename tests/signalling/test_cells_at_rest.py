@@ -126,6 +126,7 @@ def _all_positive(report: Report) -> None:
         ("estrogen_response", 2.0, "switch"),
         ("osteocyte_rankl_gene", 0.0, "above 0"),
         ("il6_from_macrophages", 0.7, "at most 1"),
+        ("menopause_fall", 0.903, "below 1"),
     ],
 )
 def test_a_constant_that_would_break_positivity_is_refused(name, value, says):

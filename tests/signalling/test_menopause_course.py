@@ -107,7 +107,7 @@ def test_age_alone_thins_the_wall_and_raises_turnover_a_little():
 
 
 def test_early_erosion_fades_and_the_wall_keeps_the_late_imbalance():
-    years = (-2.0, 2.0, 20.0)
+    years = (-2.0, 1.0, 20.0)
     at = natural_menopause(years)
     deeper, thinner = at.erosion_depth_um - 48.0, 48.0 - at.wall_thickness_um
     assert deeper[1] > 2 * thinner[1]
