@@ -14,6 +14,7 @@ Only tiles of lists that a front touches, or that wait for a floor, are looked a
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -36,10 +37,14 @@ from microct.kernels.bmu_table import (
 from microct.kernels.clocks import SurfaceClock, TunnelClock
 from microct.kernels.random import below, mixed
 from microct.kernels.tiles import TILE, Tiles
-from microct.kernels.window import Ranked
+from microct.kernels.window import Ranked, at, kept
 
 Array = Any
 
+#: Tiles that are listed at once.
+_LISTED = 1024
+#: Voxels whose support is looked at at once, for each tile: about as many as ask.
+_ASKED = 2
 #: Faces with bone that make a voxel a pit: one more than a corner of three walls has, so that no wall grows sideways.
 _PIT = 4
 
@@ -51,6 +56,30 @@ def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where:
     nz, ny, nx = fraction.shape
     inside = (z >= 0) & (z < nz) & (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
     return jnp.where(inside, read(fraction, z, y, x, inside & where), cav.FULL)
+
+
+def _unsupported(
+    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, thinnest: Array
+) -> Array:
+    """Which of the voxels that ask (tiles, TILE) may not be refilled. They are few: the bone around them is read for
+    them alone.
+    """
+    few, size = Ranked.of(asks[None]), _ASKED * asks.shape[0]
+    z, y, x, floor = (part.ravel() for part in (*place, floor))
+
+    def some(start: Array, denied: Array) -> Array:
+        nth = start + jnp.arange(size, dtype=jnp.int32)
+        which, mine = few.place(nth), nth < few.count
+        here = at(z, which), at(y, which), at(x, which)
+        open_floor = mine & (_beneath(fraction, *here, at(floor, which), mine) < thinnest)
+        denies = jax.lax.cond(
+            open_floor.any(),
+            lambda: open_floor & ~_in_a_pit(fraction, *here, open_floor),
+            lambda: jnp.zeros_like(open_floor),
+        )
+        return denied.at[jnp.where(denies, which, denied.size)].set(True, mode="drop")
+
+    return chunks(few.count, size, some, jnp.zeros(asks.size, bool)).reshape(asks.shape)
 
 
 def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
@@ -65,10 +94,32 @@ def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Ar
     return faces >= _PIT
 
 
-def _picked(work: Ranked, start: Array, size: int) -> tuple[Array, Array]:
-    """(tile, is one) of the picked tiles from number ``start`` on; both (size,)."""
-    nth = start + jnp.arange(size, dtype=jnp.int32)
-    return work.place(nth), nth < work.count
+class _Picked(NamedTuple):
+    """Tiles to look at, listed once, as finding them again for each of their voxels would cost more than the look.
+
+    Attributes:
+        tile: (room,) int32 their numbers; count: how many there are.
+    """
+
+    tile: Array
+    count: Array
+
+    @classmethod
+    def of(cls, mask: Array, once: Array, plan: Plan) -> _Picked:
+        """The tiles of a mask (rows, tiles); ``once`` as in `window.kept`."""
+        (mask,) = kept(once, mask.astype(jnp.uint8))
+        ranked, size = Ranked.of(mask[None] != 0), math.lcm(_LISTED, plan.tile_chunk)
+
+        def some(start: Array, tile: Array) -> Array:
+            return put_rows(tile, ranked.place(start + jnp.arange(size, dtype=jnp.int32)), start)
+
+        room = -(-mask.size // size) * size
+        return cls(chunks(ranked.count, size, some, jnp.zeros(room, jnp.int32)), ranked.count)
+
+    def some(self, start: Array, size: int) -> tuple[Array, Array]:
+        """(tile, is one) from number ``start`` on; both (size,)."""
+        nth = start + jnp.arange(size, dtype=jnp.int32)
+        return jax.lax.dynamic_slice_in_dim(self.tile, start, size), nth < self.count
 
 
 def _tile(column: Array, tile: Array) -> Array:
@@ -85,7 +136,7 @@ class _Decided(NamedTuple):
         resorbed, formed: as in `BMUTable`, after the step.
     """
 
-    work: Ranked
+    work: _Picked
     planned: Array
     waiting: Array
     moved: Array
@@ -131,11 +182,12 @@ def _decide(
 ) -> _Decided:
     """What becomes of each voxel that a front touches, or that waits, in the bone as it is."""
     rows, per_row = tiles.low.shape
-    work = Ranked.of((table.live[:, None] & (clock.crossed(tiles) | tiles.waiting))[None])
+    once = (step >= 0).astype(jnp.int32)
+    work = _Picked.of(table.live[:, None] & (clock.crossed(tiles) | tiles.waiting), once, plan)
 
     def decide(start: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
         planned, waiting, moved, resorbed, formed = carry
-        tile, mine = _picked(work, start, plan.tile_chunk)
+        tile, mine = work.some(start, plan.tile_chunk)
         row = tile // per_row
         cell, floor = _tile(table.cell, tile), _tile(table.floor, tile)
         delta, profile, before = (
@@ -148,15 +200,9 @@ def _decide(
 
         z, y, x = places(table.corner[row], cell)
         now = read(fraction, z, y, x, used).astype(jnp.int32)
-        beneath = _beneath(fraction, z, y, x, floor, used & fills)
-        supported = (beneath >= thinnest) | (now >= thinnest)
-        lacking = used & fills & ~supported & (target > now)
-        supported |= jax.lax.cond(
-            lacking.any(),
-            lambda: _in_a_pit(fraction, z, y, x, lacking) & lacking,
-            lambda: jnp.zeros_like(lacking),
-        )
-        refilled = jnp.where(supported, jnp.maximum(now, target), now)
+        (asks,) = kept(once, (used & fills & (target > now) & (now < thinnest)).astype(jnp.uint8))
+        denied = _unsupported(fraction, (z, y, x), floor, asks != 0, thinnest)
+        refilled = jnp.where(denied, now, jnp.maximum(now, target))
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
         change = jnp.where(used, new - now, 0)
 
@@ -181,7 +227,7 @@ def _change(fields: Fields, table: BMUTable, decided: _Decided, all_read: Array,
 
     def change(start: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
         fraction, formed_on = held
-        tile, mine = _picked(decided.work, start, size)
+        tile, mine = decided.work.some(start, size)
         code = jax.lax.dynamic_slice_in_dim(decided.planned, start, size).astype(jnp.int32)
         acts = (code >= 0) & mine[:, None]
         z, y, x = places(table.corner[tile // per_row], _tile(table.cell, tile))
@@ -200,10 +246,11 @@ def _let_go(
     at_rest = ~decided.moved & ~decided.waiting.any(axis=1)
     over = (clock.age >= clock.give_up) | ((clock.age >= clock.last) & at_rest)
     per_row = tiles.low.shape[1]
-    left = Ranked.of(((table.live & over)[:, None] & (tiles.low <= tiles.high))[None])
+    once = (decided.work.count >= 0).astype(jnp.int32)
+    left = _Picked.of((table.live & over)[:, None] & (tiles.low <= tiles.high), once, plan)
 
     def let_go(start: Array, owner: Array) -> Array:
-        tile, mine = _picked(left, start, plan.tile_chunk)
+        tile, mine = left.some(start, plan.tile_chunk)
         cell = _tile(table.cell, tile)
         z, y, x = places(table.corner[tile // per_row], cell)
         return write(owner, z, y, x, (cell >= 0) & mine[:, None], jnp.zeros_like(cell))
