@@ -67,10 +67,13 @@ def tissue_ages(
     mass = np.zeros(step + 2)
     flat, when = fraction.reshape(-1), formed_on.reshape(-1)
     for start in range(0, flat.size, _CHUNK):
-        bone = np.flatnonzero(flat[start : start + _CHUNK])
-        part = np.bincount(when[start : start + _CHUNK][bone], flat[start : start + _CHUNK][bone], minlength=step + 2)
+        held, formed_here = flat[start : start + _CHUNK], when[start : start + _CHUNK]
+        # Most bone is the scan's: it is what is left of all when what was formed since is counted.
+        new = np.flatnonzero(formed_here.astype(bool) & held.astype(bool))
+        part = np.bincount(formed_here[new], held[new], minlength=step + 2)
         if len(part) > step + 2:
             raise InputError(f"tissue ages: a voxel was formed in step {len(part) - 1}, after the last step {step}")
+        part[0] = held.sum(dtype=np.int64) - part.sum()
         mass += part
     mass /= 255.0
     formed = np.flatnonzero(mass[1:]) + 1
