@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from microct.kernels.elasticity import chunk_of, dot, nothing_like
+from microct.kernels.elasticity import dot, nothing_like
 from microct.kernels.multigrid_levels import Hierarchy
 from microct.kernels.multigrid_products import (
     diagonal,
@@ -24,6 +24,15 @@ from microct.kernels.multigrid_products import (
     prolonged,
     restricted,
     stiffness_times,
+)
+from microct.kernels.multigrid_vectors import (
+    at_nodes,
+    cases_of,
+    every_case,
+    every_node,
+    exact_inner,
+    inner,
+    laid_out,
 )
 
 #: Degree of the smoothing polynomial on each level, the finest first; the last holds for all deeper ones.
@@ -64,7 +73,7 @@ def _swept(
     def turn(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         x, residual, move = state
         move = _next_move(tree, n, k, residual, move)
-        return x + move, left_over(tree, n, residual, move), move
+        return x + move, laid_out(left_over(tree, n, at_nodes(residual), at_nodes(move))), move
 
     return lax.fori_loop(*turns, turn, (x, residual, move))
 
@@ -75,7 +84,7 @@ def _next_move(tree: Hierarchy, n: int, k: jax.Array | int, residual: jax.Array,
     kept = jnp.where(k < 0, 1, jnp.where(k == 0, 0, (2 * k - 1) / (2 * k + 3)))
     # scale times residual first: a number times scale would be kept, as the same in every step
     return kept * move + jnp.where(k < 0, 0, (8 * k + 4) / (2 * k + 3)) * (
-        tree.levels[n].smoothing[:, None, :] * residual
+        every_case(tree.levels[n].smoothing, cases_of(residual)) * residual
     )
 
 
@@ -84,29 +93,30 @@ def _degree(n: int) -> int:
 
 
 def cycle(tree: Hierarchy, n: int, residual: jax.Array, size: jax.Array | None = None) -> jax.Array:
-    """What level ``n`` says solves stiffness times x = residual, (nodes, cases, 3) float32.
+    """What level ``n`` says solves stiffness times x = residual, float32, laid out as are all vectors here.
 
     With a ``size`` (cases, 1) the residual is float64, and is divided by it before it becomes float32.
     """
 
     def given(after: jax.Array) -> jax.Array:
         # float32 of it is made again once there is ``after``, so that it is not kept while the levels below work
-        return residual if size is None else (residual / (size + 0 * after[-1, :, :1])).astype(jnp.float32)
+        return residual if size is None else (residual / every_node(size + 0 * after[-1, 0])).astype(jnp.float32)
 
     whole = given(residual)
     if n == len(tree.levels) - 1:
-        flat = jnp.swapaxes(whole, 1, 2).reshape(-1, whole.shape[1])
-        return jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, whole.shape[1]), 1, 2)
+        cases = cases_of(whole)
+        flat = jnp.swapaxes(at_nodes(whole), 1, 2).reshape(-1, cases)
+        return laid_out(jnp.swapaxes(dot(tree.coarsest, flat).reshape(-1, 3, cases), 1, 2))
     degree, nothing = _degree(n), nothing_like(whole)
     x, left, _ = _swept(tree, n, nothing, whole, nothing, (0, degree))
-    below = restricted(tree, n, left)
+    below = laid_out(restricted(tree, n, at_nodes(left)))
     steps = STEPS[min(n, len(STEPS) - 1)]
     if n + 1 == len(tree.levels) - 1 or steps == 0:
         correction = cycle(tree, n + 1, below)
     else:
         correction = _few_steps(tree, n + 1, below, steps)
     # all of x as one move from nothing: what was left before the correction need not be kept beside x
-    x = prolonged(tree, n, correction, x)
+    x = laid_out(prolonged(tree, n, at_nodes(correction), at_nodes(x)))
     x, left, move = _swept(tree, n, nothing_like(x), given(x), x, (-1, degree - 1))
     return in_place(lambda x: x + _next_move(tree, n, degree - 1, left, move), x, tree.levels[n].count)
 
@@ -118,37 +128,21 @@ def _few_steps(tree: Hierarchy, n: int, residual: jax.Array, steps: int) -> jax.
     """
 
     def goes_on(state: tuple[Any, ...]) -> jax.Array:
-        return (state[0] < steps) & (_inner(state[2], state[2]) > _ENOUGH**2 * first).any()
+        return (state[0] < steps) & (inner(state[2], state[2]) > _ENOUGH**2 * first).any()
 
     def step(state: tuple[Any, ...]) -> tuple[Any, ...]:
         count, x, left, before, direction, size = state
         z = cycle(tree, n, left)
-        grown = _inner(z, left - before)  # Polak, Ribiere: the preconditioner changes from step to step
-        direction = z + jnp.where(size > 0, grown / _nonzero(size), 0) * direction
-        image = stiffness_times(tree, n, direction)
-        rate = _inner(direction, left) / _nonzero(_inner(direction, image))
-        return count + 1, x + rate * direction, left - rate * image, left, direction, _inner(z, left)
+        grown = inner(z, left - before)  # Polak, Ribiere: the preconditioner changes from step to step
+        direction = z + every_node(jnp.where(size > 0, grown / _nonzero(size), 0)) * direction
+        image = laid_out(stiffness_times(tree, n, at_nodes(direction)))
+        rate = every_node(inner(direction, left) / _nonzero(inner(direction, image)))
+        return count + 1, x + rate * direction, left - rate * image, left, direction, inner(z, left)
 
-    first = _inner(residual, residual)
+    first = inner(residual, residual)
     nothing = nothing_like(residual)
-    size = jnp.zeros((residual.shape[1], 1), residual.dtype)
+    size = jnp.zeros((cases_of(residual), 1), residual.dtype)
     return lax.while_loop(goes_on, step, (jnp.int32(0), nothing, residual, nothing, nothing, size))[1]
-
-
-def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """(cases, 1) inner product of each case."""
-    return (a * b).sum(axis=(0, 2))[:, None]
-
-
-def _exact_inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """(cases, 1) inner product of each case, summed in float64."""
-    rows = chunk_of(a.shape[0])
-
-    def add(i: jax.Array, total: jax.Array) -> jax.Array:  # the longer floats of a few rows at a time
-        here = [lax.dynamic_slice_in_dim(each, i * rows, rows).astype(jnp.float64) for each in (a, b)]
-        return total + _inner(*here)
-
-    return lax.fori_loop(0, a.shape[0] // rows, add, jnp.zeros((a.shape[1], 1), jnp.float64))
 
 
 def _nonzero(value: jax.Array) -> jax.Array:
@@ -221,9 +215,10 @@ def solve(
     """
     fine = tree.levels[0]
     size = jnp.where(size > 0, size, 1)[:, None]
+    free = every_case(fine.free, load.shape[1])
 
     def remaining(residual: jax.Array) -> jax.Array:
-        return jnp.sqrt(_inner(residual, residual)) / size
+        return jnp.sqrt(inner(residual, residual)) / size
 
     def goes_on(state: tuple[Any, ...]) -> jax.Array:
         return (state[0] < limit) & (state[-1] > tolerance).any() & jnp.isfinite(state[-1]).all()
@@ -234,14 +229,15 @@ def solve(
         length = jnp.where(left > 0, left, 1) * size
         z = cycle(tree, 0, residual, length)
         # z . K direction is conjugation to the last direction, whatever the preconditioner did
-        beta = jnp.where(product > 0, -_exact_inner(z, image) / _nonzero(product), 0)
+        beta = every_node(jnp.where(product > 0, -exact_inner(z, image) / _nonzero(product), 0))
         # any direction will do, as long as its image is exact: float32 holds one
         direction = in_place(lambda last: (z + beta * last).astype(jnp.float32), direction, count)
-        exact = fine_product(fine, direction, stiffness)
-        product = _exact_inner(direction, exact)
+        exact = laid_out(fine_product(fine, at_nodes(direction), stiffness))
+        product = exact_inner(direction, exact)
         # a case that is done stays as it is
-        rate = jnp.where(left > tolerance, _exact_inner(direction, residual) / _nonzero(product), 0)
-        residual = jnp.where(fine.free[:, None, :], residual - rate * exact, 0)
+        rate = jnp.where(left > tolerance, exact_inner(direction, residual) / _nonzero(product), 0)
+        rate = every_node(rate)
+        residual = jnp.where(free, residual - rate * exact, 0)
         return (
             count + 1,
             x + rate * direction,
@@ -252,8 +248,9 @@ def solve(
             remaining(residual),
         )
 
-    nothing = jnp.zeros(load.shape, jnp.float32)
+    begin = laid_out(load)
+    nothing = jnp.zeros(begin.shape, jnp.float32)
     zero = jnp.zeros((load.shape[1], 1), load.dtype)
-    state = (jnp.int32(0), displacement, load, nothing, nothing, zero, remaining(load))
+    state = (jnp.int32(0), laid_out(displacement), begin, nothing, nothing, zero, remaining(begin))
     state = lax.while_loop(goes_on, step, state)
-    return Outcome(state[1], state[0], state[-1][:, 0], state[2])
+    return Outcome(at_nodes(state[1]), state[0], state[-1][:, 0], at_nodes(state[2]))
