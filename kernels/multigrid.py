@@ -36,7 +36,7 @@ from microct.kernels.multigrid_vectors import (
 )
 
 #: Degree of the smoothing polynomial on each level, the finest first; the last holds for all deeper ones.
-DEGREES = (3, 3, 4, 6)
+DEGREES = (3, 3, 3, 4)
 
 #: Most conjugate gradient steps with which each level below the finest is solved, the first for the second level. Cells
 #: of four voxels are as thick as trabeculae, which bend in them too stiffly on the next level: there most are needed.
