@@ -14,7 +14,6 @@ Only tiles of lists that a front touches, or that wait for a floor, are looked a
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import jax
@@ -41,8 +40,8 @@ from microct.kernels.window import Ranked, at, kept
 
 Array = Any
 
-#: Tiles that are listed at once.
-_LISTED = 1024
+#: Chunks of tiles that are listed at once.
+_LISTED = 8
 #: Voxels whose support is looked at at once, for each tile: about as many as ask.
 _ASKED = 2
 #: Faces with bone that make a voxel a pit: one more than a corner of three walls has, so that no wall grows sideways.
@@ -108,7 +107,7 @@ class _Picked(NamedTuple):
     def of(cls, mask: Array, once: Array, plan: Plan) -> _Picked:
         """The tiles of a mask (rows, tiles); ``once`` as in `window.kept`."""
         (mask,) = kept(once, mask.astype(jnp.uint8))
-        ranked, size = Ranked.of(mask[None] != 0), math.lcm(_LISTED, plan.tile_chunk)
+        ranked, size = Ranked.of(mask[None] != 0), _LISTED * plan.tile_chunk
 
         def some(start: Array, tile: Array) -> Array:
             return put_rows(tile, ranked.place(start + jnp.arange(size, dtype=jnp.int32)), start)
