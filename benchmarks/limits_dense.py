@@ -79,6 +79,7 @@ def elasticity_product(edge: int, kind: str) -> Work:
 def multigrid_cycle(edge: int) -> Work:
     """One cycle of the preconditioner: most of the time of a micro-FE solution."""
     from microct.kernels import multigrid
+    from microct.kernels.multigrid_vectors import laid_out
 
     bone, tree = levels(edge)
     bytes_, operations, visits = 0.0, 0.0, 1.0
@@ -90,7 +91,7 @@ def multigrid_cycle(edge: int) -> Work:
         bytes_ += products * (cells * own + points * 24.0)
         operations += products * cells * (work + 48.0)
         visits *= max(multigrid.STEPS[min(n, len(multigrid.STEPS) - 1)], 1) if n + 2 < len(tree.levels) else 1
-    residual = jnp.ones((tree.levels[0].smoothing.shape[0], 1, 3), jnp.float32)
+    residual = laid_out(jnp.ones((tree.levels[0].smoothing.shape[0], 1, 3), jnp.float32))
     cycle = jax.jit(lambda tree, residual: multigrid.cycle(tree, 0, residual))
     return Work("multigrid cycle", edge, 3 * len(bone.positions), bytes_, operations, "float32",
                 lambda: cycle(tree, residual),
