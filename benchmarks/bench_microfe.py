@@ -151,7 +151,8 @@ def parosol_program(folder: Path | None) -> tuple[Path, dict[str, str]] | None:
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     }
-    if not program.is_file():
+    if not os.access(program, os.X_OK):  # unpacked by a tool that forgets who may run what
+        print(f"ParOSol is left out: {program} is no program that may be run")
         return None
     return program, environment
 

@@ -1,7 +1,9 @@
 """Sums over lists in an order that never changes, for processors that work side by side.
 
 Adding rows to the places that they name is fast where one worker goes through the list, and leaves the order to chance
-where many do. Here each place knows which entries name it, and gathers them: the same bits every time.
+where many do. Here each place knows which entries name it, and gathers them: the same bits every time. Lists hold at
+least one row more than matter, whose last entry is nothing: places name it where they have no more entries. To ask
+instead whether an entry is there would take a GPU one pass for each column of the table; so all are one.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ def incident(names: jax.Array, count: jax.Array, places: int, width: int) -> jax
 
     Args:
         names: (rows, n) int32 place that each entry names.
-        count: how many rows matter.
+        count: how many rows matter, fewer than there are.
         places: how many places there are.
         width: at least `widest`.
 
     Returns:
-        (places, width) int32 positions in ``names.ravel()``, ascending; ``names.size`` where there are no more.
+        (width, places) int32 positions in ``names.ravel()``, ascending; the last of all where there are no more.
     """
     flat = _named(names, count, places)
     order = jnp.argsort(flat, stable=True).astype(jnp.int32)
@@ -38,20 +40,23 @@ def incident(names: jax.Array, count: jax.Array, places: int, width: int) -> jax
     number = jnp.arange(flat.size, dtype=jnp.int32)
     begins = jnp.concatenate([jnp.ones(1, bool), sorted_names[1:] != sorted_names[:-1]])
     rank = number - lax.cummax(jnp.where(begins, number, 0))
-    empty = jnp.full((places, width), flat.size, jnp.int32)
-    return empty.at[sorted_names, rank].set(order, mode="drop", unique_indices=True)
+    empty = jnp.full((width, places), flat.size - 1, jnp.int32)
+    return empty.at[rank, sorted_names].set(order, mode="drop", unique_indices=True)
 
 
 def gathered_sum(entries: jax.Array, table: jax.Array) -> jax.Array:
-    """(places, ...) sum of the ``entries`` (n, ...) that a table of `incident` lists for each place, left to right."""
-    total = jnp.zeros((table.shape[0], *entries.shape[1:]), entries.dtype)
-    for column in range(table.shape[1]):
-        total = total + entries.at[table[:, column]].get(mode="fill", fill_value=0)
+    """(places, ...) sum of the ``entries`` (n, ...) that a table of `incident` lists for each place, in its order.
+
+    The last entry must be 0.
+    """
+    total = jnp.zeros((table.shape[1], *entries.shape[1:]), entries.dtype)
+    for each in table:
+        total = total + entries.at[each].get(mode="promise_in_bounds", wrap_negative_indices=False)
     return total
 
 
 def width_for(most: int) -> int:
-    """The width of a table for ``most`` entries: multiples of four, so that few shapes occur."""
+    """The entries of a place in a table for ``most`` of them: multiples of four, so that few shapes occur."""
     return max(-(-most // 4), 1) * 4
 
 

@@ -216,6 +216,7 @@ def solve(
     fine = tree.levels[0]
     size = jnp.where(size > 0, size, 1)[:, None]
     free = every_case(fine.free, load.shape[1])
+    exact_product = partial(exact_inner, at_once=fine.nodes.ndim == 3)
 
     def remaining(residual: jax.Array) -> jax.Array:
         return jnp.sqrt(inner(residual, residual)) / size
@@ -229,13 +230,13 @@ def solve(
         length = jnp.where(left > 0, left, 1) * size
         z = cycle(tree, 0, residual, length)
         # z . K direction is conjugation to the last direction, whatever the preconditioner did
-        beta = every_node(jnp.where(product > 0, -exact_inner(z, image) / _nonzero(product), 0))
+        beta = every_node(jnp.where(product > 0, -exact_product(z, image) / _nonzero(product), 0))
         # any direction will do, as long as its image is exact: float32 holds one
         direction = in_place(lambda last: (z + beta * last).astype(jnp.float32), direction, count)
         exact = laid_out(fine_product(fine, at_nodes(direction), stiffness))
-        product = exact_inner(direction, exact)
+        product = exact_product(direction, exact)
         # a case that is done stays as it is
-        rate = jnp.where(left > tolerance, exact_inner(direction, residual) / _nonzero(product), 0)
+        rate = jnp.where(left > tolerance, exact_product(direction, residual) / _nonzero(product), 0)
         rate = every_node(rate)
         residual = jnp.where(free, residual - rate * exact, 0)
         return (

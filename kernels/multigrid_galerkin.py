@@ -207,7 +207,7 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
         (at least count, 24, 24); those beyond count do not matter.
     """
     if on_device:
-        every = padded(np.arange(len(index)), filled(len(index)))
+        every = padded(np.arange(len(index)), filled(len(index) + 1))
         rows = filled(count)
         names = jnp.asarray(padded(index, len(every)))[:, None]
         width = width_for(int(widest(names, len(index), rows)))
@@ -226,4 +226,7 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
     return out
 
 
-_gathered = jax.jit(gathered_sum)
+@jax.jit
+def _gathered(matrices: Array, table: Array) -> Array:
+    last = jnp.arange(len(matrices))[:, None, None] == len(matrices) - 1
+    return gathered_sum(jnp.where(last, 0, matrices), table)

@@ -26,7 +26,7 @@ class Level(NamedTuple):
         more_round: int8, how often a cell has occurred before in `more_cells`.
         smoothing: (nodes, 3) float32, 1 over the diagonal of the stiffness and over the largest eigenvalue of the
             stiffness scaled by that diagonal; 0 where there is none. (nodes, 1) on the finest level.
-        around: (nodes, width) int32 from `gathering.incident` of `nodes`; None on the finest level, and where rows are
+        around: (width, nodes) int32 from `gathering.incident` of `nodes`; None on the finest level, and where rows are
             added in order.
     """
 

@@ -102,7 +102,7 @@ def restricted(tree: Hierarchy, n: int, residual: Array) -> Array:
 
         rounds = jnp.where(rows, coarse.more_round, -1).max(initial=-1) + 1
         sums = lax.fori_loop(0, rounds.astype(jnp.int32), add, sums)
-        total = _at_nodes(sums.reshape(-1, 24), coarse, cases)
+        total = _at_nodes(sums.at[-1].set(0).reshape(-1, 24), coarse, cases)
     return total.at[-1].set(0)
 
 

@@ -76,7 +76,7 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
             ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
             extra = max(int(end.sum()) for end in ends)
         more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
-        exact = (len(cells.nodes), cells.node_count + 2, extra, more)
+        exact = (len(cells.nodes) + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
         points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
         rows, nodes, extras = (filled(n * (1 + room)) for n in exact[:3])
         need = (rows, nodes, extras, filled(points))

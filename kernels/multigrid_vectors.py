@@ -48,8 +48,13 @@ def inner(a: jax.Array, b: jax.Array) -> jax.Array:
     return _of_cases((a * b).sum(axis=0))
 
 
-def exact_inner(a: jax.Array, b: jax.Array) -> jax.Array:
-    """(cases, 1) inner product of each case, summed in float64."""
+def exact_inner(a: jax.Array, b: jax.Array, at_once: bool = False) -> jax.Array:
+    """(cases, 1) inner product of each case, summed in float64.
+
+    ``at_once``: all rows together, for a GPU, which works the longer floats out on the way to their sum.
+    """
+    if at_once:
+        return inner(a.astype(jnp.float64), b.astype(jnp.float64))
     rows = min(_ROWS, a.shape[0] & -a.shape[0])
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:  # the longer floats of a few rows at a time

@@ -41,7 +41,9 @@ def test_each_case_has_its_inner_product(cases: int) -> None:
     with jax.enable_x64(True):
         left, right = laid_out(jnp.asarray(a)), laid_out(jnp.asarray(b))
         np.testing.assert_allclose(inner(left, right), wanted, rtol=1e-12)
-        np.testing.assert_allclose(exact_inner(left, right), wanted, rtol=1e-12)
+        for at_once in (False, True):
+            np.testing.assert_allclose(exact_inner(left, right, at_once), wanted, rtol=1e-12)
         short = laid_out(jnp.asarray(a, jnp.float32))
         of_short = np.einsum("nci,nci->c", a.astype(np.float32).astype(float), b)[:, None]
-        np.testing.assert_allclose(exact_inner(short, right), of_short, rtol=1e-12)
+        for at_once in (False, True):
+            np.testing.assert_allclose(exact_inner(short, right, at_once), of_short, rtol=1e-12)
