@@ -11,6 +11,7 @@ import numpy as np
 
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
+from microct.kernels.fused_products import around_nodes, packed
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
 from microct.kernels.multigrid_galerkin import (
@@ -107,7 +108,7 @@ def hierarchy(
     """
     sizes = capacity(of) if sizes is None else sizes
     side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
-    levels = [_level(of, n, sizes, fixed, side_by_side) for n in range(len(of.cells))]
+    levels = [_level(of, n, sizes, fixed) for n in range(len(of.cells))]
     last = len(levels) - 1
     matrices: Any = None
     if last:
@@ -118,7 +119,7 @@ def hierarchy(
             matrices = second(of.mesh, of.steps, levels[1].modulus, (extra_cells, extra), poisson_ratio, sizes[n][0])
         else:
             matrices = next_level(matrices, of.steps[n - 1], sizes[n][0], side_by_side)
-        levels[n] = levels[n]._replace(matrices=matrices)
+        levels[n] = levels[n]._replace(matrices=_packed(matrices) if side_by_side else matrices)
     if last == 1:
         whole = np.tensordot(levels[1].modulus.astype(float), children(poisson_ratio), 1)
         whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
@@ -137,23 +138,22 @@ def hierarchy(
         interpolation=interpolation(),
     )
     tree = jax.device_put(tree)
-    return _knowing_neighbors(tree) if side_by_side else tree
+    return _knowing_neighbors(tree, of.mesh) if side_by_side else tree
 
 
-def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray, side_by_side: bool) -> Level:
-    """Level ``n`` without its stiffness."""
+def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray) -> Level:
+    """Level ``n`` without its stiffness; the last two nodes of voxels are read by nobody."""
     cells = of.cells[n]
     rows, points, _, more_rows = sizes[n]
+    modulus = None
     if n == 0:
-        nodes, modulus = _voxels(of.mesh, rows, points, side_by_side)
-    else:
-        nodes, modulus = padded(cells.nodes, rows, points - 1), None
+        modulus = padded(of.mesh.modulus, rows)
     if n == 1:
         modulus = np.zeros((rows, 8), np.float32)
         modulus[of.steps[0].parent, of.steps[0].slot] = of.mesh.modulus
     level = Level(
         count=np.int32(len(cells.nodes)),
-        nodes=nodes,
+        nodes=padded(cells.nodes, rows, points - 1) if n else _voxels(of.mesh, rows, points - 2),
         modulus=modulus,
         matrices=None,
         extra_count=np.int32(0),
@@ -172,36 +172,12 @@ def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray, side_by_si
     )
 
 
-def _voxels(bone: Mesh, rows: int, points: int, side_by_side: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and moduli of voxels as `elasticity.stiffness_product` takes them; the last two nodes are read by nobody.
+def _voxels(bone: Mesh, rows: int, nobody: int) -> np.ndarray:
+    """Nodes of voxels as `elasticity.stiffness_product` takes them.
 
-    Nodes are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
+    They are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
     """
-    nodes = bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2])
-    if not side_by_side or (bone.periodic and 1 in bone.shape):  # a voxel that is its own neighbor names a node twice
-        return padded(nodes, rows, points - 2), padded(bone.modulus, rows)
-    # voxels of one color are every second along each axis; where an odd number repeats itself, the last is of a third
-    color = np.zeros(len(nodes), np.int8)
-    for axis, length in enumerate(bone.shape):
-        at = bone.voxels[:, axis]
-        third = bone.periodic and length % 2 == 1
-        color = 3 * color + np.where(third & (at == length - 1), 2, at & 1).astype(np.int8)
-    colors = 27 if bone.periodic else 8  # as many as there may be, so that shapes do not depend on the bone
-    each = _chunk_of_a_color(rows)
-    chunks = rows // each + colors
-    out = np.full((chunks * each, nodes.shape[1]), points - 2, np.int32)
-    modulus, first = np.zeros(chunks * each, np.float32), 0
-    for one in np.unique(color):
-        here = np.flatnonzero(color == one)
-        out[first : first + len(here)] = nodes[here]
-        modulus[first : first + len(here)] = bone.modulus[here]
-        first += -(-len(here) // each) * each
-    return out.reshape(chunks, each, -1), modulus.reshape(chunks, each)
-
-
-def _chunk_of_a_color(rows: int) -> int:
-    """Voxels that are worked on side by side: a power of two, about a 64th of all."""
-    return 1 << max((rows // 64).bit_length() - 1, 6)
+    return padded(bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2]), rows, nobody)
 
 
 def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level:
@@ -231,9 +207,15 @@ def _points(step: Coarsening, count: int, finer_nodes: int, rows: int, more_rows
     }
 
 
-def _knowing_neighbors(tree: Hierarchy) -> Hierarchy:
-    """The hierarchy with what lies around the nodes of every level below the finest."""
-    levels = [tree.levels[0]]
+_packed = jax.jit(packed)
+
+
+def _knowing_neighbors(tree: Hierarchy, bone: Mesh) -> Hierarchy:
+    """The hierarchy with what lies around the nodes of every level."""
+    fine = tree.levels[0]
+    nodes = jnp.asarray(padded(bone.nodes, fine.modulus.shape[0]))
+    around, moduli = around_nodes(nodes, fine.modulus, fine.count, fine.smoothing.shape[0], bone.periodic)
+    levels = [fine._replace(nodes=None, modulus=moduli, around=around)]
     for level in tree.levels[1:]:
         places = level.smoothing.shape[0]
         width = width_for(int(widest(level.nodes, level.count, places)))
