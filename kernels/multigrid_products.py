@@ -36,7 +36,8 @@ from microct.kernels.multigrid_levels import Hierarchy, Level
 Array = Any
 
 #: Parts of a list that many workers take one after the other: what they lay down meanwhile takes that much less memory.
-_PARTS = 8
+#: Lists of fewer rows are taken at once: there it is the kernels that cost, not what they do.
+_PARTS, _LONG = 8, 1 << 18
 
 
 def fine_product(level: Level, x: Array, matrix: Array) -> Array:
@@ -231,17 +232,23 @@ def _moved(total: Array, values: Array, source: Array, target: Array, weights: A
 
     ``count`` rows in order; None: rows that share no node of ``target`` (but for such as nobody reads), side by side.
     """
-    chunk = source.shape[0] // _PARTS if count is None else min(chunk_of(source.shape[0]), 1024)
+    chunk = source.shape[0] // _parts(source) if count is None else min(chunk_of(source.shape[0]), 1024)
 
     def add(i: Array, total: Array) -> Array:
         here = lax.dynamic_slice_in_dim(source, i * chunk, chunk)
         there = lax.dynamic_slice_in_dim(target, i * chunk, chunk)
         return scattered(total, there, dot(gathered(values, here), weights), count is None)
 
-    return lax.fori_loop(0, _PARTS if count is None else (count + chunk - 1) // chunk, add, total)
+    return lax.fori_loop(0, _parts(source) if count is None else (count + chunk - 1) // chunk, add, total)
 
 
 def _in_parts(function: Callable[..., Array], *lists: Array) -> Array:
-    """What a function of rows makes of lists, worked out for an eighth of the rows at a time; (rows, ...)."""
+    """What a function of rows makes of lists; of long ones it is worked out for an eighth of the rows at a time."""
+    if _parts(lists[0]) == 1:
+        return function(*lists)
     parts = lax.map(lambda part: function(*part), tuple(a.reshape(_PARTS, -1, *a.shape[1:]) for a in lists))
     return parts.reshape(-1, *parts.shape[2:])
+
+
+def _parts(rows: Array) -> int:
+    return _PARTS if rows.shape[0] >= _LONG else 1

@@ -30,8 +30,9 @@ from microct.kernels.parities import in_parities
 COARSEST = 125
 
 #: Or the cube of its degrees of freedom is at most this many times the voxels: then to invert it takes some 2 % of a
-#: solve (1.1 s of 55 at 200^3), and a level less is compiled.
-_INVERTED = 3000
+#: solve (1.1 s of 55 at 200^3), and a level less is compiled. But never more than so many degrees of freedom: one core
+#: inverts them in 2 s, and all the rest of a large bone takes a GPU little more.
+_INVERTED, LARGEST = 3000, 2000
 
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
@@ -53,11 +54,15 @@ def structure(mesh: Mesh, split: bool = True) -> Structure:
     """Coarsen until what is left can be inverted as a whole."""
     cells = [Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))]
     steps = []
-    while np.prod(cells[-1].shape) > COARSEST and (3 * cells[-1].node_count) ** 3 > _INVERTED * len(mesh.voxels):
+    while np.prod(cells[-1].shape) > COARSEST and not _can_be_inverted(3 * cells[-1].node_count, len(mesh.voxels)):
         coarse, step = coarsen(cells[-1], mesh.periodic, len(cells) == 1 or not split, split)
         cells.append(coarse)
         steps.append(step)
     return Structure(mesh, tuple(cells), tuple(steps))
+
+
+def _can_be_inverted(unknowns: int, voxels: int) -> bool:
+    return unknowns <= LARGEST and unknowns**3 <= _INVERTED * voxels
 
 
 def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capacity:
