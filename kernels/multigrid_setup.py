@@ -34,6 +34,10 @@ COARSEST = 125
 #: inverts them in 2 s, and all the rest of a large bone takes a GPU little more.
 _INVERTED, LARGEST = 3000, 2000
 
+#: Of levels of at least so many cells a GPU reads half of each matrix. Their kernel takes seconds to compile, each size
+#: anew.
+PACKED_FROM = 1 << 16
+
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
 
@@ -124,7 +128,8 @@ def hierarchy(
             matrices = second(of.mesh, of.steps, levels[1].modulus, (extra_cells, extra), poisson_ratio, sizes[n][0])
         else:
             matrices = next_level(matrices, of.steps[n - 1], sizes[n][0], side_by_side)
-        levels[n] = levels[n]._replace(matrices=_packed(matrices) if side_by_side else matrices)
+        half = side_by_side and len(matrices) >= PACKED_FROM
+        levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
     if last == 1:
         whole = np.tensordot(levels[1].modulus.astype(float), children(poisson_ratio), 1)
         whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]

@@ -151,7 +151,9 @@ class Equilibrium:
             if not np.isfinite(residual):
                 raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
             force = _forces(tree, stiffness, moved)
-            strain = elasticity.voxel_strain(moved, jax.device_put(padded(bone.nodes, self.capacity[0][0])))
+            voxels = jax.device_put(padded(bone.nodes, self.capacity[0][0]))
+            together = {} if tree.levels[0].around is None else {"most": 1 << 18}  # where many work side by side
+            strain = elasticity.voxel_strain(moved, voxels, **together)
             strain = strain[: len(bone.nodes)]
             if affine is None or case.strain is None:
                 energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
