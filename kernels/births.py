@@ -120,7 +120,8 @@ def bear(
             return osteon.tunnel(inside & ~owned, course, mean, left, cones, plan)
         highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
         growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
-        return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry, modeling)
+        origin = position - corner
+        return cav.carve(fraction, owned, origin, mean, area, growth, salt, geometry, modeling, not plan.wide)
 
     def carve(which: Array, mine: Array, held: tuple[BMUTable, Array, Array]) -> tuple[BMUTable, Array, Array]:
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""

@@ -200,6 +200,13 @@ class Plan:
     tunnel: cav.Geometry | None = None
     axis: int = 0
 
+    @property
+    def wide(self) -> bool:
+        """Whether much is worked on at once, as on a GPU: what a CPU gains by work in small parts is lost there to
+        launches, and to loops whose end only the host can decide.
+        """
+        return self.carve_chunk > 1
+
 
 def empty_table(rows: int, entries: int) -> BMUTable:
     """A table without BMUs."""

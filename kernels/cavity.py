@@ -169,6 +169,7 @@ def carve(
     salt: Array,
     geometry: Geometry,
     modeling: bool = False,
+    alone: bool = True,
 ) -> Cavity:
     """Work out the cavity of a BMU born at ``origin``.
 
@@ -183,12 +184,14 @@ def carve(
         geometry: static sizes.
         modeling: static; bone is formed on the patch, `depth` thick, and nothing is eroded: the front stops above the
             surface, at a negative `Cavity.final_front`.
+        alone: static; whether no other cavity is worked out beside this one, so that it is worth keeping what is read
+            more than once (`window.kept`).
     """
     reach = geometry.reach
-    once = (origin[0] < 2**20).astype(jnp.int32)
+    once = (origin[0] < 2**20).astype(jnp.int32) if alone else None
     fraction, held = w.kept(once, fraction, owned.astype(jnp.uint8))
     bone, owned = fraction >= BONE, held != 0
-    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area)
+    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area, once)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS

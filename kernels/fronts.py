@@ -104,7 +104,7 @@ class _Picked(NamedTuple):
     count: Array
 
     @classmethod
-    def of(cls, mask: Array, once: Array, plan: Plan) -> _Picked:
+    def of(cls, mask: Array, once: Array | None, plan: Plan) -> _Picked:
         """The tiles of a mask (rows, tiles); ``once`` as in `window.kept`."""
         (mask,) = kept(once, mask.astype(jnp.uint8))
         ranked, size = Ranked.of(mask[None] != 0), _LISTED * plan.tile_chunk
@@ -181,7 +181,7 @@ def _decide(
 ) -> _Decided:
     """What becomes of each voxel that a front touches, or that waits, in the bone as it is."""
     rows, per_row = tiles.low.shape
-    once = (step >= 0).astype(jnp.int32)
+    once = None if plan.wide else (step >= 0).astype(jnp.int32)
     work = _Picked.of(table.live[:, None] & (clock.crossed(tiles) | tiles.waiting), once, plan)
 
     def decide(start: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -245,7 +245,7 @@ def _let_go(
     at_rest = ~decided.moved & ~decided.waiting.any(axis=1)
     over = (clock.age >= clock.give_up) | ((clock.age >= clock.last) & at_rest)
     per_row = tiles.low.shape[1]
-    once = (decided.work.count >= 0).astype(jnp.int32)
+    once = None if plan.wide else (decided.work.count >= 0).astype(jnp.int32)
     left = _Picked.of((table.live & over)[:, None] & (tiles.low <= tiles.high), once, plan)
 
     def let_go(start: Array, owner: Array) -> Array:

@@ -29,15 +29,16 @@ def bisected(reached: Any, low: int, high: int) -> Array:
     return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
 
 
-def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array) -> tuple[Array, ...]:
-    """The patch of surface around ``origin`` whose area is ``area``.
+def surface_patch(
+    fraction: Array, owned: Array, origin: Array, area: Array, once: Array | None
+) -> tuple[Array, ...]:
+    """The patch of surface around ``origin`` whose area is ``area``; ``once`` as in `window.kept`.
 
     Returns:
         (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
         depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
     """
     shape = fraction.shape
-    once = (origin[0] < 2**20).astype(jnp.int32)
     faces, gradient, sides = w.surface_area(fraction, owned, once)
     (faces,) = w.kept(once, faces)
     gz, gy, gx = (slope.astype(jnp.float32) for slope in gradient)
