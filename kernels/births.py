@@ -25,7 +25,6 @@ from microct.kernels.bmu_table import (
     Fields,
     Local,
     Plan,
-    chunks,
     of_compartment,
     places,
     write,
@@ -210,10 +209,10 @@ def _in_order(corner: Array, found: Array, plan: Plan, geometry: cav.Geometry, w
         return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
 
     edge = jnp.asarray(geometry.window, jnp.int32)
-    group = min(corner.shape[0], _GROUP)
+    group, size = min(corner.shape[0], _GROUP), plan.carve_chunk
     index = jnp.arange(group)
 
-    def one_group(number: Array, carry: Any) -> Any:
+    def one_group(number: Array | int, carry: Any) -> Any:
         base = number * group
         here = corner[jnp.minimum(base + index, corner.shape[0] - 1)]
         overlap = (jnp.abs(here[:, None] - here[None]) < edge).all(axis=2) & (index[:, None] > index[None])
@@ -222,15 +221,15 @@ def _in_order(corner: Array, found: Array, plan: Plan, geometry: cav.Geometry, w
             waiting, carry = held
             ready = waiting & ~(overlap & waiting[None]).any(axis=1)
             running = jnp.cumsum(ready.astype(jnp.int32))
-
-            def chunk(start: Array, carry: Any) -> Any:
-                nth = start + jnp.arange(plan.carve_chunk)
-                which = jnp.minimum(jnp.searchsorted(running, nth + 1), group - 1).astype(jnp.int32)
-                return work(base + which, nth < running[-1], carry)
-
-            return waiting & ~ready, chunks(running[-1], plan.carve_chunk, chunk, carry)
+            # As many as go together; the others are as ready in the next wave, beside those that waited for these.
+            nth = jnp.arange(size)
+            which = jnp.searchsorted(running, nth + 1, method="scan_unrolled").astype(jnp.int32)
+            carry = work(base + jnp.minimum(which, group - 1), nth < running[-1], carry)
+            return waiting & ~(ready & (running <= size)), carry
 
         waiting = base + index < found
         return jax.lax.while_loop(lambda held: held[0].any(), wave, (waiting, carry))[1]
 
+    if corner.shape[0] <= group:
+        return one_group(0, carry)
     return jax.lax.fori_loop(0, (found + group - 1) // group, one_group, carry)

@@ -24,8 +24,8 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
     """
     size = min(plan.row_chunk, table.born.shape[0])
     born = step - schedule.refill_start
-    first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
-    end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)
+    first = jnp.searchsorted(table.born, born, side="left", method="scan_unrolled").astype(jnp.int32)
+    end = jnp.searchsorted(table.born, born, side="right", method="scan_unrolled").astype(jnp.int32)
 
     def some(start: Array, stops: Array) -> Array:
         start = jnp.minimum(first + start, table.born.shape[0] - size)
