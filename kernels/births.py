@@ -88,8 +88,9 @@ def bear(
         OSTEONAL: (demand.osteons, plan.osteon_candidates, plan.osteons),
     }[flag]
     position, index, wanted, found = activation.sites(
-        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place, not osteonal
-    )
+        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place,
+        not osteonal, plan.wide,
+    )  # fmt: skip
     high, salt = random.words(seed, step, random.DEPTH + stream, index)
     kind = jnp.zeros(births, jnp.uint8) if place is None else place[tuple(position.T)] & COMPARTMENT
     depth = demand.packet if modeling else demand.radius if osteonal else of_compartment(demand.depth, kind)

@@ -226,9 +226,9 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
         model.plan.geometry,
         candidates,
         births_most,
-        carve_chunk=1 if on_cpu else min(256, births_most),
+        carve_chunk=1 if on_cpu else min(max(_bucket(usual / 4.0), 64), 256, births_most),
         row_chunk=min(4 if on_cpu else 256, rows),
-        tile_chunk=128 if on_cpu else 8192,
+        tile_chunk=128 if on_cpu else 32768,
         packet_candidates=packet_candidates,
         packets=packets_most,
     )
