@@ -227,11 +227,11 @@ def carve(
     delta, profile, way_down, shallow, marrow = w.kept(once, delta, profile, way_down, shallow, marrow)
 
     steps = reach + reach // 2 + 1
-    in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces) & (shallow != 0)
+    in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces, alone) & (shallow != 0)
     in_marrow = marrow > 1
     if modeling:
         # Marrow that hangs together with the patch, not that beyond a thin plate.
-        in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces)
+        in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces, alone)
     members = w.Ranked.of(in_bone | in_marrow)
     count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
     valid = nth < count
@@ -250,11 +250,12 @@ def carve(
 
     def enough(front: Array) -> Array:
         if modeling:
-            bone = bone_at(-front, listed_delta, listed_profile, before, dither)
-            return w.total(jnp.where(valid, bone - before, 0)) >= mass
-        return w.total(jnp.where(valid, eroded(front, listed_delta, listed_profile, before, dither), 0)) >= mass
+            moved = bone_at(-front, listed_delta, listed_profile, before, dither) - before
+        else:
+            moved = eroded(front, listed_delta, listed_profile, before, dither)
+        return w.total(jnp.where(valid, moved, 0), alone=alone) >= mass
 
-    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT), 0) * (-1 if modeling else 1)
+    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT, alone), 0) * (-1 if modeling else 1)
     return Cavity(
         jnp.where(valid & (mass > 0), at, -1),
         listed_delta.astype(jnp.int16),
