@@ -70,7 +70,7 @@ def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) ->
 
     def block(k: Array) -> Array:
         slab = jax.lax.dynamic_slice_in_dim(padded, k * planes, planes + 4, axis=0)
-        area, _, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool), (k < blocks).astype(jnp.int32))
+        area, _, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool))
         area = jnp.minimum(area, AREA_LIMIT)[2:-2]
         if labels is None:
             return jnp.sum(area, axis=(1, 2))
