@@ -77,7 +77,8 @@ def _block(state: State, model: Model, until: int) -> State:
         intracortical=state.ledger.intracortical + int(where[2]),
         periosteal=state.ledger.periosteal + int(where[3]),
     )
-    kept = [compacted(table, count) for table, count in zip(tables.there, counts.there, strict=True)]
+    together = model.plan.row_chunk
+    kept = [compacted(table, count, together) for table, count in zip(tables.there, counts.there, strict=True)]
     room = model.plan.births + model.plan.packets, model.plan.osteons
     if not int(done):
         # At least one of them has no room for the births of a step.

@@ -301,9 +301,10 @@ def test_a_block_stops_before_births_might_not_fit():
     assert rows - PLAN.births < bone.count <= rows
 
 
-def test_compacting_keeps_the_live_rows_in_order(whole):
+@pytest.mark.parametrize("together", [1, ROWS])
+def test_compacting_keeps_the_live_rows_in_order(whole, together):
     live = np.flatnonzero(np.asarray(whole.table.live))
-    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count)
+    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count, together)
     for rows in (ROWS, 2 * ROWS):
         table = table if rows == ROWS else bmu_table.enlarged(table, rows)
         assert int(count) == len(live) > 5
