@@ -150,8 +150,8 @@ def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, flo
 
 def _mineral(state: State, model: Model) -> dict[str, float]:
     """Mineral of the tissue by its age, and the density of the whole block."""
-    fraction = np.asarray(state.fields.fraction)
-    ages = bmdd.tissue_ages(fraction, np.asarray(state.fields.formed_on), state.step, model.calendar.step_days)
+    fraction, formed_on = state.fields.fraction, state.fields.formed_on
+    ages = bmdd.tissue_ages(fraction, formed_on, state.step, model.calendar.step_days)
     if ages.bone <= 0.0:
         return {"vBMD": 0.0}
     found = bmdd.bmdd(ages)
