@@ -15,25 +15,17 @@ from microct.kernels import window as w
 
 Array = Any
 
-#: Parts of an interval of which one is chosen at once: 9^4 > 5120, so that four turns find a front.
+#: Parts of an interval of which one is chosen at once: 9^4 is more than a front's range, so that four turns find it.
 _PARTS = 9
 
 
 def bisected(reached: Any, low: int, high: int, alone: bool = True) -> Array:
     """Smallest integer in (low, high] at which the monotone predicate holds; ``high`` where it never does.
 
-    Halved turn by turn; not ``alone`` (static) cut into `_PARTS` each time: fewer passes, and no loop of tiny work.
+    Halved turn by turn; not ``alone`` (static) by `narrowed`.
     """
     if not alone:
-        turns = next(n for n in range(32) if _PARTS**n >= high - low)
-
-        def narrow(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
-            lo, hi = bounds
-            ends = lo + (hi - lo) * jnp.arange(_PARTS + 1, dtype=jnp.int32) // _PARTS
-            missed = jnp.sum(~jax.vmap(reached)(ends[1:-1]))
-            return ends[missed], ends[missed + 1]
-
-        return jax.lax.fori_loop(0, turns, narrow, (jnp.int32(low), jnp.int32(high)), unroll=True)[1]
+        return narrowed(reached, jnp.int32(low), jnp.int32(high), high - low)
     steps = (high - low).bit_length()
 
     def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -43,6 +35,23 @@ def bisected(reached: Any, low: int, high: int, alone: bool = True) -> Array:
         return jnp.where(hit, lo, middle), jnp.where(hit, middle, hi)
 
     return jax.lax.fori_loop(0, steps, halve, (jnp.int32(low), jnp.int32(high)))[1]
+
+
+def narrowed(reached: Any, low: Array, high: Array, width: int) -> Array:
+    """`bisected` between int32 ``low`` and ``high``, of one shape and ``width`` apart at most: cut in `_PARTS` in each
+    turn, so with fewer passes over the data, and without a loop of tiny work.
+    """
+    turns = next(n for n in range(32) if _PARTS**n >= width)
+    part = jnp.arange(_PARTS + 1, dtype=jnp.int32).reshape(-1, *([1] * low.ndim))
+
+    def narrow(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+        lo, hi = bounds
+        ends = lo + (hi - lo) * part // _PARTS
+        hit = jax.vmap(reached)(ends[1:-1]) & (ends[1:-1] > lo)
+        missed = jnp.sum(~hit, axis=0)[None]
+        return tuple(jnp.take_along_axis(ends, missed + k, axis=0)[0] for k in (0, 1))  # type: ignore[return-value]
+
+    return jax.lax.fori_loop(0, turns, narrow, (low, high), unroll=True)[1]
 
 
 def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array, once: Array | None) -> tuple[Array, ...]:
