@@ -108,5 +108,5 @@ def poisson(seed: int, step: int, mean: float, stream: int = COUNT) -> int:
     part_mean = mean / parts
     most = int(part_mean + 60.0 * (1.0 + part_mean**0.5)) + 1
     chance = np.cumprod(np.concatenate([[np.exp(-part_mean)], part_mean / np.arange(1.0, most + 1.0)]))
-    counts = np.searchsorted(np.cumsum(chance), uniform)
-    return int(np.minimum(counts, min(np.count_nonzero(chance), most)).sum())
+    last = min(int(np.count_nonzero(chance)), most)
+    return int(np.searchsorted(np.cumsum(chance), uniform).clip(max=last).sum())
