@@ -27,6 +27,10 @@ LIMIT = 300
 #: of a further case is counted from the arrays.
 BYTES_PER_DOF, BYTES_PER_DOF_AND_CASE, BYTES_TO_COMPILE = 190, 120, 500_000_000
 
+#: Where a GPU solves: memory of the GPU (arrays by its compiler's plan, `benchmarks/bench_gpu_plan.py`, and what a
+#: solver keeps there for its next bone), and of the host, both counted from the arrays [byte].
+GPU_BYTES_PER_DOF, GPU_BYTES_PER_DOF_AND_CASE, HOST_BYTES_PER_DOF, HOST_BYTES_PER_DOF_AND_CASE = 115, 60, 60, 40
+
 
 @dataclass(frozen=True)
 class Solution:
@@ -247,12 +251,21 @@ def carried_over(start: Solution, bone: Mesh) -> np.ndarray:
 
 
 def refuse_too_large(nodes: int, cases: int) -> None:
-    """`InputError` where the solver would need more memory than the machine has free."""
-    need = BYTES_TO_COMPILE + 3 * nodes * (BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1))
-    free = _free_memory()
+    """`InputError` where the solver would need more memory than the machine, or its GPU, has free."""
+    if jax.default_backend() == "cpu":
+        _refuse(nodes, BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1), _free_memory(), "this machine")
+        return
+    _refuse(nodes, HOST_BYTES_PER_DOF + HOST_BYTES_PER_DOF_AND_CASE * (cases - 1), _free_memory(), "this machine")
+    told = jax.devices()[0].memory_stats() or {}
+    free = told["bytes_limit"] - told.get("bytes_in_use", 0) if "bytes_limit" in told else None
+    _refuse(nodes, GPU_BYTES_PER_DOF + GPU_BYTES_PER_DOF_AND_CASE * (cases - 1), free, "its GPU")
+
+
+def _refuse(nodes: int, bytes_per_dof: int, free: int | None, where: str) -> None:
+    need = BYTES_TO_COMPILE + 3 * nodes * bytes_per_dof
     if free is not None and need > 0.95 * free:
         raise InputError(
-            f"{3 * nodes / 1e6:.1f} million degrees of freedom need about {need / 2**30:.1f} GiB, this machine has "
+            f"{3 * nodes / 1e6:.1f} million degrees of freedom need about {need / 2**30:.1f} GiB, {where} has "
             f"{free / 2**30:.1f} GiB free; crop the volume or resample it to larger voxels"
         )
 

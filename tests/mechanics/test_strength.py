@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -51,6 +52,13 @@ def test_anisotropic_voxels_are_refused() -> None:
 
 
 def test_too_large_for_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.MonkeyPatch.context() as gpu:  # the device's memory is asked for apart from the host's
+        gpu.setattr(equilibrium.jax, "default_backend", lambda: "gpu")
+        full = SimpleNamespace(memory_stats=lambda: {"bytes_limit": 80 * 2**30, "bytes_in_use": 79 * 2**30})
+        gpu.setattr(equilibrium.jax, "devices", lambda: [full])
+        with pytest.raises(InputError, match=r"need about .* GiB, its GPU has 1\.0 GiB free"):
+            equilibrium.refuse_too_large(10_000_000, 1)
+        equilibrium.refuse_too_large(100_000, 1)
     monkeypatch.setattr(equilibrium, "BYTES_PER_DOF", 1e12)
     with pytest.raises(InputError, match=r"GiB free; crop"):
         strength(volume(columns()))
