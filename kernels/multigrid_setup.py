@@ -71,13 +71,11 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
     """
     sizes: list[tuple[int, int, int, int]] = []
     for level, cells in enumerate(of.cells):
-        extra = 0
-        if level == 1:  # cells at two opposite faces, which a load case may hold; more of them make the list longer
-            ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
-            extra = max(int(end.sum()) for end in ends)
-        more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
-        exact = (len(cells.nodes) + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
-        points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
+        # cells at two opposite faces, which a load case may hold; more of them make the list longer
+        extra = cells.at_ends if level == 1 else 0
+        more = of.steps[level - 1].more if level else 0
+        exact = (cells.count + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
+        points = 2 * more + 0.05 * cells.count if level > 1 else 0
         rows, nodes, extras = (filled(n * (1 + room)) for n in exact[:3])
         need = (rows, nodes, extras, filled(points))
         if len(at_least) == len(of.cells) and all(n <= m for n, m in zip(exact, at_least[level], strict=True)):
