@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -79,20 +79,29 @@ def padded(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
     return out
 
 
-def exceptions(
-    bone: Mesh, steps: tuple[Coarsening, ...], fixed: np.ndarray, poisson_ratio: float, on_device: bool
-) -> tuple[np.ndarray, Array]:
-    """Cells of the second level whose stiffness differs from the rule, and by what.
+class Odd(NamedTuple):
+    """Voxels whose stiffness differs from the rule, arrays of numpy.
+
+    Attributes:
+        nodes: (n, 8) int32.
+        modulus: (n,) float32.
+        parent, slot, stretched: (n,) int32, int8, int8, as in `multigrid_coarsening.Coarsening`.
+    """
+
+    nodes: np.ndarray
+    modulus: np.ndarray
+    parent: np.ndarray
+    slot: np.ndarray
+    stretched: np.ndarray
+
+
+def odd_voxels(bone: Mesh, steps: tuple[Any, ...], fixed: np.ndarray) -> Odd:
+    """Voxels at held nodes, and such as are stretched or have a parent that is.
 
     Args:
         bone: voxels.
-        steps: to every next level, at least one.
+        steps: `multigrid_coarsening.Coarsening` to every next level, at least one.
         fixed: (nodes, 3) bool, displacement that is given.
-        poisson_ratio: of the bone.
-        on_device: whether the matrices shall be an array of jax.
-
-    Returns:
-        (cells,) int32 ascending, and (at least as many, 24, 24) float32.
     """
     first = steps[0]
     different = first.stretched != 0
@@ -101,59 +110,75 @@ def exceptions(
     for corner in range(8):
         different |= fixed[bone.nodes[:, corner]].any(axis=1)
     which = np.flatnonzero(different)
-    on_device &= len(which) > 0
+    return Odd(bone.nodes[which], bone.modulus[which], first.parent[which], first.slot[which], first.stretched[which])
+
+
+def exceptions(odd: Odd, fixed: np.ndarray, poisson_ratio: float, on_device: bool) -> tuple[np.ndarray, Array]:
+    """Cells of the second level whose stiffness differs from the rule, and by what.
+
+    Args:
+        odd: all voxels that differ.
+        fixed: (nodes, 3) bool, displacement that is given.
+        poisson_ratio: of the bone.
+        on_device: whether the matrices shall be an array of jax.
+
+    Returns:
+        (cells,) int32 ascending, and (at least as many, 24, 24) float32.
+    """
+    on_device &= len(odd.nodes) > 0
     matrix = stiffness_matrix(poisson_ratio).astype(np.float32)
     rule = children(poisson_ratio).astype(np.float32)
 
     def more(rows: np.ndarray) -> Array:
-        here = which[rows]
-        kept: Array = ~fixed[bone.nodes[here]].reshape(-1, 24)
-        modulus: Array = bone.modulus[here, None, None]
-        by_rule: Array = rule[first.slot[here]]
+        kept: Array = ~fixed[odd.nodes[rows]].reshape(-1, 24)
+        modulus: Array = odd.modulus[rows, None, None]
+        by_rule: Array = rule[odd.slot[rows]]
         if on_device:
             kept, modulus, by_rule = jnp.asarray(kept), jnp.asarray(modulus), jnp.asarray(by_rule)
         true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
-        return carried(true, first.slot[here], first.stretched[here]) - modulus * by_rule
+        return carried(true, odd.slot[rows], odd.stretched[rows]) - modulus * by_rule
 
-    cells, place = np.unique(first.parent[which], return_inverse=True)
+    cells, place = np.unique(odd.parent, return_inverse=True)
     return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells), on_device)
 
 
+def moduli_of_grandchildren(bone: Mesh, steps: tuple[Any, ...], rows: int) -> np.ndarray:
+    """(rows, 64) float32 moduli of the voxels of each cell of the third level."""
+    one, two = steps[0], steps[1]
+    modulus = np.zeros((rows, 64), np.float32)
+    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
+    modulus[two.parent[one.parent], place] = bone.modulus
+    return modulus
+
+
 def second(
-    bone: Mesh,
-    steps: tuple[Coarsening, ...],
-    moduli: np.ndarray,
-    odd: tuple[np.ndarray, Array],
+    step: tuple[np.ndarray, np.ndarray, np.ndarray],
+    moduli: np.ndarray | None,
+    extra: Array,
+    modulus: Array,
     poisson_ratio: float,
-    rows: int,
 ) -> Array:
     """(rows, 24, 24) matrices of the third level: 64 moduli times what each place gives, and what `exceptions` add.
 
     Args:
-        bone: voxels.
-        steps: to the second and the third level.
-        moduli: (cells, 8) of the second level.
-        odd: from `exceptions`.
+        step: parent, slot, stretched of the cells with exceptions.
+        moduli: (cells, 8) of them; None: none is stretched.
+        extra: (at least as many, 24, 24) from `exceptions`.
+        modulus: (rows, 64) from `moduli_of_grandchildren`.
         poisson_ratio: of the bone.
-        rows: at least the cells of the third level.
     """
-    one, two = steps[0], steps[1]
-    cells, extra = odd
+    parent, slot, stretched = step
     by_rule = children(poisson_ratio).astype(np.float32)
 
     def more(rows: np.ndarray) -> Array:
-        slot, stretched = two.slot[cells[rows]], two.stretched[cells[rows]]
-        if not stretched.any():
-            return carried(extra[rows], slot, stretched)
-        own = np.tensordot(moduli[cells[rows]], by_rule, 1)  # what the rule gives is carried up in another way too
-        return carried(extra[rows] + own, slot, stretched) - carried(own, slot, 0 * stretched)
+        if moduli is None:
+            return carried(extra[rows], slot[rows], stretched[rows])
+        own = np.tensordot(moduli[rows], by_rule, 1)  # what the rule gives is carried up in another way too
+        return carried(extra[rows] + own, slot[rows], stretched[rows]) - carried(own, slot[rows], 0 * stretched[rows])
 
-    above, index = np.unique(two.parent[cells], return_inverse=True)
+    above, index = np.unique(parent, return_inverse=True)
     added = summed(index.astype(np.int32), more, len(above), not isinstance(extra, np.ndarray))
-    modulus = np.zeros((rows, 64), np.float32)
-    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
-    modulus[two.parent[one.parent], place] = bone.modulus
-    there = padded(above.astype(np.int32), len(added), rows)
+    there = padded(above.astype(np.int32), len(added), len(modulus))
     return _by_rule_and_more(jax.device_put(modulus), _grandchildren(poisson_ratio), there, added)
 
 
@@ -183,8 +208,13 @@ def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:
             half = (matrices[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
             out[rows] = (half.reshape(-1, 24) @ to).reshape(-1, 24, 24)
         return out
+    return carried_at_once(matrices, jnp.asarray(kind))
+
+
+def carried_at_once(matrices: Array, kind: Array) -> Array:
+    """`carried`, on the device; ``kind`` (n,) is 8 times the slot, plus the bits of where a child is stretched."""
     every = np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
-    return _carried_at_once(matrices, jnp.asarray(kind), jnp.asarray(every))
+    return _carried_at_once(matrices, kind, jnp.asarray(every))
 
 
 @jax.jit
@@ -208,10 +238,7 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
     """
     if on_device:
         every = padded(np.arange(len(index)), filled(len(index) + 1))
-        rows = filled(count)
-        names = jnp.asarray(padded(index, len(every)))[:, None]
-        width = width_for(int(widest(names, len(index), rows)))
-        return _gathered(matrices(every), incident(names, len(index), rows, width))
+        return added_up(jnp.asarray(padded(index, len(every))), len(index), matrices(every), filled(count))
     out = np.zeros((count, 24, 24), np.float32)
     order = np.argsort(index, kind="stable")
     ordered = index[order]
@@ -224,6 +251,13 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
         out[ordered[groups]] = np.add.reduceat(matrices(order[groups[0] : stop]), groups - groups[0], axis=0)
         first = last
     return out
+
+
+def added_up(index: Array, count: int, matrices: Array, rows: int) -> Array:
+    """(rows, 24, 24) sums of the first ``count`` matrices, fewer than there are, that fall to the same ``index``."""
+    names = index[:, None]
+    width = width_for(int(widest(names, count, rows)))
+    return _gathered(matrices, incident(names, count, rows, width))
 
 
 @jax.jit

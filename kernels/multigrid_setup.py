@@ -13,16 +13,34 @@ from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
+from microct.kernels.multigrid_coarsening_device import (
+    DeviceCells,
+    DeviceCoarsening,
+    coarsen_on_device,
+    on_device,
+)
 from microct.kernels.multigrid_galerkin import (
     children,
     exceptions,
     filled,
     interpolation,
+    moduli_of_grandchildren,
     next_level,
+    odd_voxels,
     padded,
     second,
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
+from microct.kernels.multigrid_setup_device import (
+    moduli_of_children_on_device,
+    moduli_of_grandchildren_on_device,
+    next_level_on_device,
+    odd_voxels_on_device,
+    points_on_device,
+    resized,
+    rows_of,
+    voxels_by_color,
+)
 from microct.kernels.parities import in_parities
 
 #: The lattice of the coarsest level has at most this many cells; its matrix is inverted as a whole.
@@ -35,25 +53,49 @@ _INVERTED = 3000
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
 
+#: Cells from which on a device coarsens them: a worker of the host takes some 0.4 us for each, what it would take to
+#: compile that for a level less a second or two.
+_MANY = 1 << 19
+
 #: Rows of the lists of every level: see `capacity`.
 Capacity = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What depends on where the bone is: cells of every level, and how each comes from the one before."""
+    """What depends on where the bone is: cells of every level, and how each comes from the one before.
+
+    Those of the first levels may lie on the device: then all of the first lists do.
+    """
 
     mesh: Mesh
-    cells: tuple[Cells, ...]
-    steps: tuple[Coarsening, ...]
+    cells: tuple[Cells | DeviceCells, ...]
+    steps: tuple[Coarsening | DeviceCoarsening, ...]
 
 
-def structure(mesh: Mesh, split: bool = True) -> Structure:
-    """Coarsen until what is left can be inverted as a whole."""
-    cells = [Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))]
-    steps = []
+def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Structure:
+    """Coarsen until what is left can be inverted as a whole.
+
+    Args:
+        mesh: voxels of the bone.
+        split: see `coarsen`; without it all is done on the host.
+        many: cells from which on a device coarsens them; None: `_MANY`, and on a CPU never.
+    """
+    if many is None and jax.default_backend() != "cpu":
+        many = _MANY
+    first = Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))
+    side_by_side = many is not None and split and first.count >= many
+    cells: list[Cells | DeviceCells] = [on_device(first) if side_by_side else first]
+    steps: list[Coarsening | DeviceCoarsening] = []
     while np.prod(cells[-1].shape) > COARSEST and (3 * cells[-1].node_count) ** 3 > _INVERTED * len(mesh.voxels):
-        coarse, step = coarsen(cells[-1], mesh.periodic, len(cells) == 1 or not split, split)
+        last, whole = cells[-1], len(cells) == 1
+        coarse: Cells | DeviceCells
+        step: Coarsening | DeviceCoarsening
+        if isinstance(last, DeviceCells):
+            coarse, step = coarsen_on_device(last, mesh.periodic, whole)
+            coarse = coarse.on_host() if coarse.count < (many or 0) else coarse
+        else:
+            coarse, step = coarsen(last, mesh.periodic, whole or not split, split)
         cells.append(coarse)
         steps.append(step)
     return Structure(mesh, tuple(cells), tuple(steps))
@@ -105,30 +147,26 @@ def hierarchy(
     """
     sizes = capacity(of) if sizes is None else sizes
     side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
-    levels = [_level(of, n, sizes, fixed, side_by_side) for n in range(len(of.cells))]
+    finest = of.cells[0]
+    modulus: Any = of.mesh.modulus
+    free: Any = padded(~fixed, sizes[0][1])
+    if isinstance(finest, DeviceCells):
+        if not side_by_side:
+            raise ValueError("cells that lie on the device are made for products side by side")
+        modulus, free = jnp.asarray(padded(modulus, len(finest.nodes))), jnp.asarray(free)
+    levels = [_level(of, n, sizes, modulus, free, side_by_side) for n in range(len(of.cells))]
     last = len(levels) - 1
-    matrices: Any = None
     if last:
-        extra_cells, extra = exceptions(of.mesh, of.steps, fixed, poisson_ratio, side_by_side)
-        levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
-    for n in range(2, len(levels)):
-        if n == 2:
-            matrices = second(of.mesh, of.steps, levels[1].modulus, (extra_cells, extra), poisson_ratio, sizes[n][0])
-        else:
-            matrices = next_level(matrices, of.steps[n - 1], sizes[n][0], side_by_side)
-        levels[n] = levels[n]._replace(matrices=matrices)
-    if last == 1:
-        whole = np.tensordot(levels[1].modulus.astype(float), children(poisson_ratio), 1)
-        whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
-    elif last == 0:
+        levels, whole = _with_stiffness(of, levels, sizes, modulus, fixed, poisson_ratio, side_by_side)
+    else:
         kept = (~fixed)[of.mesh.nodes].reshape(-1, 24)
         whole = of.mesh.modulus[:, None, None] * stiffness_matrix(poisson_ratio)
         whole = whole * kept[:, :, None] * kept[:, None, :]
-    else:
-        whole = np.asarray(matrices)
+    coarsest = of.cells[last]
+    coarsest = coarsest.on_host() if isinstance(coarsest, DeviceCells) else coarsest
     tree = Hierarchy(
         levels=tuple(levels),
-        coarsest=_pseudo_inverse(of.cells[last], whole[: len(of.cells[last].nodes)], 3 * sizes[last][1]),
+        coarsest=_pseudo_inverse(coarsest, whole[: coarsest.count], 3 * sizes[last][1]),
         stiffness=stiffness_matrix(poisson_ratio).astype(np.float32),
         children=in_parities(children(poisson_ratio)).astype(np.float32),
         children_diagonal=np.diagonal(children(poisson_ratio), axis1=1, axis2=2).astype(np.float32),
@@ -138,26 +176,73 @@ def hierarchy(
     return _knowing_neighbors(tree) if side_by_side else tree
 
 
-def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray, side_by_side: bool) -> Level:
+def _with_stiffness(
+    of: Structure,
+    levels: list[Level],
+    sizes: Capacity,
+    modulus: Any,
+    fixed: np.ndarray,
+    poisson_ratio: float,
+    side_by_side: bool,
+) -> tuple[list[Level], np.ndarray]:
+    """The levels with the matrices of all below the finest, and those of the last."""
+    finest, steps = of.cells[0], of.steps
+    if isinstance(finest, DeviceCells):
+        odd = odd_voxels_on_device(finest, modulus, steps, sizes[1][0], levels[0].free)
+    else:
+        odd = odd_voxels(of.mesh, steps, fixed)
+    extra_cells, extra = exceptions(odd, fixed, poisson_ratio, side_by_side)
+    levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
+    if len(levels) == 2:
+        whole = np.tensordot(np.asarray(levels[1].modulus, float), children(poisson_ratio), 1)
+        whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
+        return levels, whole
+    matrices: Any = None
+    for n in range(2, len(levels)):
+        step, rows = steps[n - 1], sizes[n][0]
+        if n == 2:
+            grandchildren: Any
+            if isinstance(finest, DeviceCells):
+                grandchildren = moduli_of_grandchildren_on_device(steps, modulus, finest.count, sizes[1][0], rows)
+            else:
+                grandchildren = moduli_of_grandchildren(of.mesh, steps, rows)
+            taken = rows_of(step, extra_cells)
+            moduli = np.asarray(levels[1].modulus[extra_cells]) if taken[2].any() else None
+            matrices = second(taken, moduli, extra, grandchildren, poisson_ratio)
+        elif isinstance(step, DeviceCoarsening):
+            matrices = next_level_on_device(matrices, step, of.cells[n - 1].count, rows)
+        else:
+            matrices = next_level(matrices, step, rows, side_by_side)
+        levels[n] = levels[n]._replace(matrices=matrices)
+    return levels, np.asarray(matrices)
+
+
+def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side_by_side: bool) -> Level:
     """Level ``n`` without its stiffness."""
     cells = of.cells[n]
     rows, points, _, more_rows = sizes[n]
+    nodes: Any
+    moduli: Any = None
     if n == 0:
-        nodes, modulus = _voxels(of.mesh, rows, points, side_by_side)
+        nodes, moduli = _voxels(of, modulus, rows, points, side_by_side)
+    elif isinstance(cells, DeviceCells):
+        nodes = resized(cells.nodes, np.int32(cells.count), rows, points - 1)
     else:
-        nodes, modulus = padded(cells.nodes, rows, points - 1), None
-    if n == 1:
-        modulus = np.zeros((rows, 8), np.float32)
-        modulus[of.steps[0].parent, of.steps[0].slot] = of.mesh.modulus
+        nodes = padded(cells.nodes, rows, points - 1)
+    if n == 1 and isinstance(of.steps[0], DeviceCoarsening):
+        moduli = moduli_of_children_on_device(of.steps[0], modulus, of.cells[0].count, rows)
+    elif n == 1:
+        moduli = np.zeros((rows, 8), np.float32)
+        moduli[of.steps[0].parent, of.steps[0].slot] = modulus
     level = Level(
-        count=np.int32(len(cells.nodes)),
+        count=np.int32(cells.count),
         nodes=nodes,
-        modulus=modulus,
+        modulus=moduli,
         matrices=None,
         extra_count=np.int32(0),
         extra_cells=None,
         extra=None,
-        free=padded(~fixed, points) if n == 0 else None,
+        free=free if n == 0 else None,
         points=None,
         more_count=np.int32(0),
         more_points=None,
@@ -165,36 +250,46 @@ def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray, side_by_si
         more_round=None,
         smoothing=np.zeros((points, 1 if n == 0 else 3), np.float32),
     )
-    return (
-        level._replace(**_points(of.steps[n - 1], len(cells.nodes), sizes[n - 1][1], rows, more_rows)) if n else level
-    )
+    if n == 0:
+        return level
+    step, finer_nodes = of.steps[n - 1], sizes[n - 1][1]
+    points_of = points_on_device if isinstance(step, DeviceCoarsening) else _points
+    return level._replace(**points_of(step, cells.count, finer_nodes, rows, more_rows))  # type: ignore[arg-type]
 
 
-def _voxels(bone: Mesh, rows: int, points: int, side_by_side: bool) -> tuple[np.ndarray, np.ndarray]:
+def _voxels(of: Structure, modulus: Any, rows: int, points: int, side_by_side: bool) -> tuple[Any, Any]:
     """Nodes and moduli of voxels as `elasticity.stiffness_product` takes them; the last two nodes are read by nobody.
 
     Nodes are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
     """
+    bone, cells = of.mesh, of.cells[0]
+    alone = not side_by_side or (bone.periodic and 1 in bone.shape)  # its own neighbor: such a voxel names a node twice
+    each = _chunk_of_a_color(rows)
+    colors = 27 if bone.periodic else 8  # as many as there may be, so that shapes do not depend on the bone
+    chunks = rows // each + colors
+    if isinstance(cells, DeviceCells):
+        count = np.int32(cells.count)
+        if alone:
+            return resized(cells.nodes, count, rows, points - 2), resized(modulus, count, rows)
+        lists = (cells.places, cells.nodes, modulus, count, np.array(bone.shape, np.int32))
+        return voxels_by_color(*lists, bone.periodic, each, chunks, points - 2)
     nodes = bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2])
-    if not side_by_side or (bone.periodic and 1 in bone.shape):  # a voxel that is its own neighbor names a node twice
-        return padded(nodes, rows, points - 2), padded(bone.modulus, rows)
+    if alone:
+        return padded(nodes, rows, points - 2), padded(modulus, rows)
     # voxels of one color are every second along each axis; where an odd number repeats itself, the last is of a third
     color = np.zeros(len(nodes), np.int8)
     for axis, length in enumerate(bone.shape):
         at = bone.voxels[:, axis]
         third = bone.periodic and length % 2 == 1
         color = 3 * color + np.where(third & (at == length - 1), 2, at & 1).astype(np.int8)
-    colors = 27 if bone.periodic else 8  # as many as there may be, so that shapes do not depend on the bone
-    each = _chunk_of_a_color(rows)
-    chunks = rows // each + colors
     out = np.full((chunks * each, nodes.shape[1]), points - 2, np.int32)
-    modulus, first = np.zeros(chunks * each, np.float32), 0
+    moduli, first = np.zeros(chunks * each, np.float32), 0
     for one in np.unique(color):
         here = np.flatnonzero(color == one)
         out[first : first + len(here)] = nodes[here]
-        modulus[first : first + len(here)] = bone.modulus[here]
+        moduli[first : first + len(here)] = modulus[here]
         first += -(-len(here) // each) * each
-    return out.reshape(chunks, each, -1), modulus.reshape(chunks, each)
+    return out.reshape(chunks, each, -1), moduli.reshape(chunks, each)
 
 
 def _chunk_of_a_color(rows: int) -> int:

@@ -1,0 +1,72 @@
+"""A hierarchy, asked of both who make it: numpy on the host, and lists on a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from unittest import mock
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from microct.kernels import multigrid_coarsening_device, multigrid_galerkin, multigrid_setup, multigrid_setup_device
+from microct.kernels.elasticity_mesh import mesh
+from microct.kernels.multigrid_levels import Hierarchy
+
+
+@contextmanager
+def one_size() -> Iterator[None]:
+    """All lists are filled up to one size, so that little is compiled, and coarsening goes on to the last few cells."""
+    with ExitStack() as stack:
+        for room in (multigrid_coarsening_device, multigrid_galerkin, multigrid_setup, multigrid_setup_device):
+            stack.enter_context(mock.patch.object(room, "filled", return_value=1024))
+        stack.enter_context(mock.patch.multiple(multigrid_setup, COARSEST=8, _INVERTED=0))
+        yield
+
+
+def assert_same(found: Hierarchy, expected: Hierarchy) -> None:
+    for n, (level, other) in enumerate(zip(found.levels, expected.levels, strict=True)):
+        for name, values, wanted in zip(level._fields, level, other, strict=True):
+            assert (values is None) == (wanted is None)
+            if wanted is not None:
+                assert values.dtype == wanted.dtype
+                np.testing.assert_array_equal(np.asarray(values), np.asarray(wanted), err_msg=f"level {n}: {name}")
+    for values, wanted in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(np.asarray(values), np.asarray(wanted))
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.tuples(*[st.integers(3, 9)] * 3),
+    st.booleans(),
+    st.sampled_from([0.2, 0.5]),
+    st.integers(0, 2**31),
+    st.sampled_from([0, 30]),
+)
+@example((9, 8, 7), False, 0.4, 1, 0)
+@example((9, 8, 9), True, 0.4, 2, 30)
+@example((9, 1, 9), True, 0.4, 3, 0)
+def test_both_make_the_same_hierarchy(
+    shape: tuple[int, int, int], periodic: bool, share: float, seed: int, many: int
+) -> None:
+    """Every array of every level has the same bits, whichever levels are made on the device."""
+    rng = np.random.default_rng(seed)
+    modulus = np.where(rng.random(shape) < share, rng.uniform(0.5, 2.0, shape), 0).astype(np.float32)
+    modulus[:2, 0, 0] = 1
+    bone = mesh(modulus, periodic)
+    fixed = np.zeros((len(bone.positions), 3), bool)
+    fixed[bone.positions[:, 0] == 0, 0] = not periodic
+    with one_size():
+        one, other = multigrid_setup.structure(bone), multigrid_setup.structure(bone, many=many)
+        sizes = multigrid_setup.capacity(one)
+        assert multigrid_setup.capacity(other) == sizes
+        found = multigrid_setup.hierarchy(other, fixed, 0.3, sizes, side_by_side=True)
+        assert_same(found, multigrid_setup.hierarchy(one, fixed, 0.3, sizes, side_by_side=True))
+
+
+def test_lists_on_a_device_are_no_lists_to_go_through_in_order() -> None:
+    of = multigrid_setup.structure(mesh(np.ones((3, 3, 3), np.float32)), many=0)
+    with pytest.raises(ValueError, match="side by side"):
+        multigrid_setup.hierarchy(of, np.zeros((64, 3), bool), 0.3, side_by_side=False)
