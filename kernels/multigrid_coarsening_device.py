@@ -37,7 +37,7 @@ class DeviceCells:
         count: how many rows matter, fewer than there are.
         node_count: how many nodes there are.
         points: to what size lists of nodes are filled up, at least two more.
-        at_ends: most cells at the two ends of one axis.
+        at_ends: most cells at the two ends of one axis; 0 of voxels, of which nobody asks.
     """
 
     shape: tuple[int, int, int]
@@ -73,12 +73,12 @@ class DeviceCoarsening:
     more: int
 
 
-def on_device(cells: Cells) -> DeviceCells:
-    """The same cells on the default device."""
-    rows, points = filled(cells.count + 1), filled(cells.node_count + 2)
-    places, nodes = padded(cells.places, rows), padded(cells.nodes, rows, points - 1)
+def on_device(voxels: Cells) -> DeviceCells:
+    """Voxels on the default device."""
+    rows, points = filled(voxels.count + 1), filled(voxels.node_count + 2)
+    places, nodes = padded(voxels.places, rows), padded(voxels.nodes, rows, points - 1)
     return DeviceCells(
-        cells.shape, jnp.asarray(places), jnp.asarray(nodes), cells.count, cells.node_count, points, cells.at_ends
+        voxels.shape, jnp.asarray(places), jnp.asarray(nodes), voxels.count, voxels.node_count, points, 0
     )
 
 

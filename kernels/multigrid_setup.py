@@ -11,6 +11,7 @@ import numpy as np
 
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
+from microct.kernels.elasticity_mesh_device import DeviceMesh
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
 from microct.kernels.multigrid_coarsening_device import (
@@ -83,11 +84,9 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
     """
     if many is None and jax.default_backend() != "cpu":
         many = _MANY
-    first = Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))
-    side_by_side = many is not None and split and first.count >= many
-    cells: list[Cells | DeviceCells] = [on_device(first) if side_by_side else first]
+    cells: list[Cells | DeviceCells] = [_finest(mesh, many if split else None)]
     steps: list[Coarsening | DeviceCoarsening] = []
-    while np.prod(cells[-1].shape) > COARSEST and (3 * cells[-1].node_count) ** 3 > _INVERTED * len(mesh.voxels):
+    while np.prod(cells[-1].shape) > COARSEST and (3 * cells[-1].node_count) ** 3 > _INVERTED * cells[0].count:
         last, whole = cells[-1], len(cells) == 1
         coarse: Cells | DeviceCells
         step: Coarsening | DeviceCoarsening
@@ -99,6 +98,14 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
         cells.append(coarse)
         steps.append(step)
     return Structure(mesh, tuple(cells), tuple(steps))
+
+
+def _finest(mesh: Mesh, many: int | None) -> Cells | DeviceCells:
+    """The voxels, on the device where there are ``many``."""
+    if isinstance(mesh, DeviceMesh) and many is not None and mesh.cells.count >= many:
+        return mesh.cells
+    voxels = Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))
+    return on_device(voxels) if many is not None and voxels.count >= many else voxels
 
 
 def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capacity:
@@ -148,12 +155,15 @@ def hierarchy(
     sizes = capacity(of) if sizes is None else sizes
     side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
     finest = of.cells[0]
-    modulus: Any = of.mesh.modulus
+    modulus: Any
     free: Any = padded(~fixed, sizes[0][1])
     if isinstance(finest, DeviceCells):
         if not side_by_side:
             raise ValueError("cells that lie on the device are made for products side by side")
-        modulus, free = jnp.asarray(padded(modulus, len(finest.nodes))), jnp.asarray(free)
+        own = of.mesh.moduli if isinstance(of.mesh, DeviceMesh) else padded(of.mesh.modulus, len(finest.nodes))
+        modulus, free = jnp.asarray(own), jnp.asarray(free)
+    else:
+        modulus = of.mesh.modulus
     levels = [_level(of, n, sizes, modulus, free, side_by_side) for n in range(len(of.cells))]
     last = len(levels) - 1
     if last:

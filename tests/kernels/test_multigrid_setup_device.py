@@ -11,7 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from microct.kernels import multigrid_coarsening_device, multigrid_galerkin, multigrid_setup, multigrid_setup_device
+from microct.kernels import (
+    elasticity_mesh_device,
+    multigrid_coarsening_device,
+    multigrid_galerkin,
+    multigrid_setup,
+    multigrid_setup_device,
+)
 from microct.kernels.elasticity_mesh import mesh
 from microct.kernels.multigrid_levels import Hierarchy
 
@@ -20,7 +26,8 @@ from microct.kernels.multigrid_levels import Hierarchy
 def one_size() -> Iterator[None]:
     """All lists are filled up to one size, so that little is compiled, and coarsening goes on to the last few cells."""
     with ExitStack() as stack:
-        for room in (multigrid_coarsening_device, multigrid_galerkin, multigrid_setup, multigrid_setup_device):
+        rooms = (multigrid_coarsening_device, multigrid_galerkin, multigrid_setup, multigrid_setup_device)
+        for room in (*rooms, elasticity_mesh_device):
             stack.enter_context(mock.patch.object(room, "filled", return_value=1024))
         stack.enter_context(mock.patch.multiple(multigrid_setup, COARSEST=8, _INVERTED=0))
         yield
@@ -59,7 +66,8 @@ def test_both_make_the_same_hierarchy(
     fixed = np.zeros((len(bone.positions), 3), bool)
     fixed[bone.positions[:, 0] == 0, 0] = not periodic
     with one_size():
-        one, other = multigrid_setup.structure(bone), multigrid_setup.structure(bone, many=many)
+        lists = elasticity_mesh_device.mesh_on_device(modulus, periodic)
+        one, other = multigrid_setup.structure(bone), multigrid_setup.structure(lists, many=many)
         sizes = multigrid_setup.capacity(one)
         assert multigrid_setup.capacity(other) == sizes
         found = multigrid_setup.hierarchy(other, fixed, 0.3, sizes, side_by_side=True)
