@@ -54,9 +54,9 @@ _INVERTED = 3000
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
 
-#: Cells from which on a device coarsens them: a worker of the host takes some 0.4 us for each, what it would take to
-#: compile that for a level less a second or two.
-_MANY = 1 << 19
+#: Cells from which on a device coarsens them, and to how many: a worker of the host takes some 0.35 us for each, and to
+#: compile it for a level takes a second or two. Eight times more cells than the last would have no number in int32.
+_MANY, _MOST = 1 << 20, 250_000_000
 
 #: Rows of the lists of every level: see `capacity`.
 Capacity = tuple[tuple[int, int, int, int], ...]
@@ -102,10 +102,12 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
 
 def _finest(mesh: Mesh, many: int | None) -> Cells | DeviceCells:
     """The voxels, on the device where there are ``many``."""
-    if isinstance(mesh, DeviceMesh) and many is not None and mesh.cells.count >= many:
+    count = mesh.cells.count if isinstance(mesh, DeviceMesh) else len(mesh.voxels)
+    wanted = many is not None and many <= count <= _MOST
+    if wanted and isinstance(mesh, DeviceMesh):
         return mesh.cells
     voxels = Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))
-    return on_device(voxels) if many is not None and voxels.count >= many else voxels
+    return on_device(voxels) if wanted else voxels
 
 
 def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capacity:
@@ -258,7 +260,7 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
         more_points=None,
         more_cells=None,
         more_round=None,
-        smoothing=np.zeros((points, 1 if n == 0 else 3), np.float32),
+        smoothing=(jnp if side_by_side else np).zeros((points, 1 if n == 0 else 3), np.float32),
     )
     if n == 0:
         return level

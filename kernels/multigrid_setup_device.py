@@ -151,7 +151,7 @@ def _different(nodes: jax.Array, count: jax.Array, stretched: tuple[jax.Array, .
     """(rows,) whether the stiffness of a voxel differs from the rule; ``stretched``: of it, and of all parents."""
     own, parent, above = stretched
     held = ~free.all(axis=1)
-    different = (own != 0) | (above.at[parent].get(**_VALID) != 0) | held.at[nodes].get(**_VALID).any(axis=1)
+    different = (own != 0) | (above.at[parent].get(**_VALID) != 0) | held.at[nodes].get(mode="clip").any(axis=1)
     return different & (jnp.arange(len(nodes)) < count)
 
 

@@ -229,6 +229,8 @@ def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume
             )
     chosen = np.zeros(count + 1, bool)
     chosen[kept] = True
+    if len(kept) == count:
+        return numbered(modulus_mpa), 0
     carrying = chosen[labels]
     return numbered(np.where(carrying, modulus_mpa, 0)), int(bone.sum() - carrying.sum())
 
