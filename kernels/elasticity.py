@@ -105,12 +105,12 @@ def pairs_gathered(displacement: jax.Array, firsts: jax.Array) -> jax.Array:
     return jnp.moveaxis(picked.reshape(-1, 4, 2, cases, 3), 3, 1).reshape(-1, 24)
 
 
-def pairs_scattered(total: jax.Array, firsts: jax.Array, rows: jax.Array, apart: bool = False) -> jax.Array:
-    """``total`` with ``rows`` added at the nodes of `pairs_gathered`; ``apart``: no two rows share a node."""
+def pairs_scattered(total: jax.Array, firsts: jax.Array, rows: jax.Array) -> jax.Array:
+    """``total`` with ``rows`` added at the nodes of `pairs_gathered`."""
     cases = total.shape[1]
     parts = jnp.moveaxis(rows.reshape(-1, cases, 4, 2, 3), 1, 3).reshape(-1, 4, 6 * cases)
     at = 3 * cases * firsts[..., None]
-    flat = lax.scatter_add(total.reshape(-1), at, parts, _PAIRS_WRITTEN, unique_indices=apart, mode=_IN_BOUNDS)
+    flat = lax.scatter_add(total.reshape(-1), at, parts, _PAIRS_WRITTEN, mode=_IN_BOUNDS)
     return flat.reshape(total.shape)
 
 
@@ -137,11 +137,10 @@ def stiffness_product(
     Args:
         displacement: (nodes, cases, 3), float32 or float64.
         nodes: (voxels, 8) int32; rows beyond ``count`` point to nodes that nobody reads. Or (voxels, 4), the even
-            corners, where every odd one is the next node. Or (chunks, voxels, 8 or 4), no two voxels of a chunk sharing
-            a node: then those of a chunk are added side by side.
-        modulus: (voxels,) or (chunks, voxels) float32, 0 beyond ``count``.
+            corners, where every odd one is the next node.
+        modulus: (voxels,) float32, 0 beyond ``count``.
         matrix: (24, 24) float32 or float64, in which forces are worked out.
-        count: how many rows matter; those beyond the last chunk are not visited. Of no meaning for chunks.
+        count: how many rows matter; those beyond the last chunk are not visited.
         onto: (nodes, cases, 3) to which they are added, in the type of ``matrix``; None: nothing.
 
     Returns:
@@ -162,18 +161,18 @@ def voxels_added(
     ``unit`` gives the forces (rows * cases, 24) of voxels of unit modulus from their rows of ``nodes``; the rest is as
     in `stiffness_product`.
     """
-    cases, apart = total.shape[1], nodes.ndim == 3
+    cases = total.shape[1]
     scatter = pairs_scattered if nodes.shape[-1] == 4 else scattered
     chunk = chunk_of(nodes.shape[0])
 
     def part(of: jax.Array, i: jax.Array) -> jax.Array:
-        return lax.dynamic_index_in_dim(of, i, 0, False) if apart else lax.dynamic_slice_in_dim(of, i * chunk, chunk)
+        return lax.dynamic_slice_in_dim(of, i * chunk, chunk)
 
     def add(i: jax.Array, total: jax.Array) -> jax.Array:
         here, scale = part(nodes, i), jnp.repeat(part(modulus, i).astype(total.dtype), cases)
-        return scatter(total, here, unit(here) * scale[:, None], apart)
+        return scatter(total, here, unit(here) * scale[:, None])
 
-    return lax.fori_loop(0, nodes.shape[0] if apart else _chunks(count, chunk), add, total)
+    return lax.fori_loop(0, _chunks(count, chunk), add, total)
 
 
 @jax.jit

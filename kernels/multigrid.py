@@ -216,7 +216,7 @@ def solve(
     fine = tree.levels[0]
     size = jnp.where(size > 0, size, 1)[:, None]
     free = every_case(fine.free, load.shape[1])
-    exact_product = partial(exact_inner, at_once=fine.nodes.ndim == 3)
+    exact_product = partial(exact_inner, at_once=fine.around is not None)
 
     def remaining(residual: jax.Array) -> jax.Array:
         return jnp.sqrt(inner(residual, residual)) / size

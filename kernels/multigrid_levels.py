@@ -15,10 +15,11 @@ class Level(NamedTuple):
 
     Attributes:
         count: number of cells.
-        nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them.
-        modulus: (cells,) of voxels, in chunks as their nodes; (cells, 8) of the children on the second level; None from
-            the third on.
-        matrices: (cells, 24, 24) float32 from the third level on.
+        nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them, None where it has `around`.
+        modulus: (cells,) of voxels, or (8, nodes) as `fused_products.around_nodes` gives them; (cells, 8) of the
+            children on the second level; None from the third on.
+        matrices: (cells, 24, 24) float32 from the third level on; (300, cells) from `fused_products.packed` where the
+            level knows what lies `around` its nodes.
         extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
         free: (nodes, 3) bool on the finest level, False where displacement is given.
         points: (cells, 27) int32 nodes of the finer level.
@@ -26,8 +27,8 @@ class Level(NamedTuple):
         more_round: int8, how often a cell has occurred before in `more_cells`.
         smoothing: (nodes, 3) float32, 1 over the diagonal of the stiffness and over the largest eigenvalue of the
             stiffness scaled by that diagonal; 0 where there is none. (nodes, 1) on the finest level.
-        around: (width, nodes) int32 from `gathering.incident` of `nodes`; None on the finest level, and where rows are
-            added in order.
+        around: (width, nodes) int32 from `gathering.incident` of `nodes`, on the finest level from
+            `fused_products.around_nodes`; None where rows are added in order.
     """
 
     count: Array

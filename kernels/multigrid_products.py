@@ -1,9 +1,9 @@
 """Products with the stiffness of a level, and motions carried between levels.
 
 Each product has two forms with the same outcome but for rounding. Where one worker goes through the list (CPU), chunks
-that stay in its cache are added to the nodes one after the other. Where many work side by side (GPU), voxels come in
-chunks that share no node, and are added at once; of the levels below, which know what lies `around` their nodes, forces
-of all cells are laid down first, and every node gathers its own. No order is left to chance.
+that stay in its cache are added to the nodes one after the other. Where many work side by side (GPU), every node knows
+what lies `around` it: on the finest level it asks its voxels itself, on the levels below forces of all cells are laid
+down first, and it gathers its own. No order is left to chance.
 """
 
 from __future__ import annotations
@@ -23,32 +23,44 @@ from microct.kernels.elasticity import (
     stiffness_product,
     voxels_added,
 )
+from microct.kernels.fused_products import (
+    cells_product,
+    forces_of_children,
+    nodes_product,
+    packed_diagonal,
+    packed_product,
+)
 from microct.kernels.gathering import gathered_sum
 from microct.kernels.multigrid_levels import Hierarchy, Level
-from microct.kernels.parities import SIGNS, TO_PARITIES
 
 Array = Any
 
 #: Parts of a list that many workers take one after the other: what they lay down meanwhile takes that much less memory.
-_PARTS = 8
+#: Lists of fewer rows are taken at once: there it is the kernels that cost, not what they do.
+_PARTS, _LONG = 8, 1 << 18
 
 
 def fine_product(level: Level, x: Array, matrix: Array) -> Array:
     """Forces of all voxels, K x, at free and held nodes alike; (nodes, cases, 3) in the type of ``matrix``."""
+    if level.around is not None:
+        return nodes_product(x, level.around, level.modulus, matrix)
     return stiffness_product(x, level.nodes, level.modulus, matrix, level.count)
 
 
 def fine_forces(level: Level, rows: Array) -> Array:
     """(nodes, cases, 3) sum at the nodes where voxels of unit modulus put ``rows`` (cases, 24) at their corners."""
+    if level.around is not None:
+        corners = rows.reshape(-1, 8, 3)[:, ::-1]  # a node is corner 7 - v of voxel v around it
+        return jnp.einsum("vn,cvi->nci", level.modulus.astype(rows.dtype), corners, precision=lax.Precision.HIGHEST)
     total = jnp.zeros((level.smoothing.shape[0], len(rows), 3), rows.dtype)
-    each = level.nodes.shape[-2] if level.nodes.ndim == 3 else chunk_of(level.nodes.shape[0])
+    each = chunk_of(level.nodes.shape[0])
     return voxels_added(total, level.nodes, level.modulus, level.count, lambda _: jnp.tile(rows, (each, 1)))
 
 
 def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
     """Stiffness of level ``n`` times ``x`` (nodes, cases, 3) float32."""
     level = tree.levels[n]
-    if n == 0 or level.around is None:
+    if level.around is None:
         return _free(level, _added(tree, n, nothing_like(x), x, 1.0))
     return _free(level, _side_by_side(tree, n, x))
 
@@ -56,7 +68,7 @@ def stiffness_times(tree: Hierarchy, n: int, x: Array) -> Array:
 def left_over(tree: Hierarchy, n: int, residual: Array, x: Array) -> Array:
     """What is left of ``residual`` of level ``n`` after a move of ``x``: residual - K x, both float32."""
     level = tree.levels[n]
-    if n == 0 or level.around is None:  # chunk by chunk, in the place of the residual
+    if level.around is None:  # chunk by chunk, in the place of the residual
         return _free(level, _added(tree, n, residual, x, -1.0))
     return _free(level, residual - _side_by_side(tree, n, x))
 
@@ -146,7 +158,10 @@ def diagonal(tree: Hierarchy, n: int) -> Array:
     if n == 0:
         return fine_forces(level, jnp.diag(tree.stiffness)[None])[:, 0, :1]
     if level.matrices is not None:
-        own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
+        if level.around is not None:
+            own = packed_diagonal(level.matrices)
+        else:
+            own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
     else:
         own = dot(level.modulus, tree.children_diagonal)
         more = jnp.diagonal(level.extra, axis1=1, axis2=2)
@@ -163,16 +178,14 @@ def _at_nodes(rows: Array, level: Level, cases: int) -> Array:
 
 
 def _side_by_side(tree: Hierarchy, n: int, x: Array) -> Array:
-    """Stiffness of a level below the finest: forces of all cells are laid down, and every node gathers its own."""
+    """Stiffness of a level that knows what lies around its nodes."""
     level, cases = tree.levels[n], x.shape[1]
+    if n == 0:
+        return fine_product(level, x, tree.stiffness)
     if level.matrices is not None:
-        force = _each_times(level.matrices, gathered(x, level.nodes).reshape(-1, cases, 24))
+        force = packed_product(x, level.nodes, level.matrices)
     else:
-
-        def of_cells(nodes: Array, moduli: Array) -> Array:
-            return _of_children(gathered(x, nodes), moduli, tree.children).reshape(-1, cases, 24)
-
-        force = _in_parts(of_cells, level.nodes, level.modulus)
+        force = cells_product(x, level.nodes, level.modulus, tree.children)
         rows = jnp.arange(level.extra.shape[0]) < level.extra_count
         at = gathered(x, level.nodes[level.extra_cells]).reshape(-1, cases, 24)
         to = jnp.where(rows, level.extra_cells, force.shape[0])
@@ -194,36 +207,9 @@ def _children_product(total: Array, x: Array, level: Level, children: Array) -> 
     def add(i: Array, total: Array) -> Array:
         corners = lax.dynamic_slice_in_dim(level.nodes, i * chunk, chunk)
         moduli = lax.dynamic_slice_in_dim(level.modulus, i * chunk, chunk)
-        return scattered(total, corners, _of_children(gathered(x, corners), moduli, children))
+        return scattered(total, corners, forces_of_children(gathered(x, corners), moduli, children))
 
     return lax.fori_loop(0, (level.count + chunk - 1) // chunk, add, total)
-
-
-def _of_children(here: Array, moduli: Array, children: Array) -> Array:
-    """(cells * cases, 24) forces at the corners of cells that move by ``here``, of eight ``moduli`` (cells, 8) each.
-
-    A cube is its own mirror image, so that in the basis of `parities` a motion meets only those motions whose parity
-    differs by that of the moduli: an eighth of the products.
-    """
-    cases = here.shape[0] // moduli.shape[0]
-    to = jnp.asarray(TO_PARITIES, here.dtype)
-    moving = _turned(dot(here, to.T)).reshape(8, 3, -1)
-    signs = jnp.asarray(SIGNS / 8, here.dtype)
-    weight = jnp.repeat(dot(signs, moduli.T.astype(here.dtype)), cases, axis=1)
-    parity = jnp.arange(8)
-
-    def of_pattern(w: Array, force: Array) -> Array:
-        met = moving[parity ^ w]
-        terms = [children[w, :, :, j, None] * met[:, None, j] for j in range(3)]
-        return force + weight[w] * (terms[0] + terms[1] + terms[2])
-
-    force = lax.fori_loop(0, 8, of_pattern, jnp.zeros_like(moving))
-    return dot(_turned(force.reshape(24, -1)), to)
-
-
-def _turned(values: Array) -> Array:
-    """The transpose, laid down: fused with a product it would make that several times slower on a CPU."""
-    return lax.optimization_barrier(lax.optimization_barrier(values).T)
 
 
 def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, sign: float) -> Array:
@@ -246,17 +232,23 @@ def _moved(total: Array, values: Array, source: Array, target: Array, weights: A
 
     ``count`` rows in order; None: rows that share no node of ``target`` (but for such as nobody reads), side by side.
     """
-    chunk = source.shape[0] // _PARTS if count is None else min(chunk_of(source.shape[0]), 1024)
+    chunk = source.shape[0] // _parts(source) if count is None else min(chunk_of(source.shape[0]), 1024)
 
     def add(i: Array, total: Array) -> Array:
         here = lax.dynamic_slice_in_dim(source, i * chunk, chunk)
         there = lax.dynamic_slice_in_dim(target, i * chunk, chunk)
         return scattered(total, there, dot(gathered(values, here), weights), count is None)
 
-    return lax.fori_loop(0, _PARTS if count is None else (count + chunk - 1) // chunk, add, total)
+    return lax.fori_loop(0, _parts(source) if count is None else (count + chunk - 1) // chunk, add, total)
 
 
 def _in_parts(function: Callable[..., Array], *lists: Array) -> Array:
-    """What a function of rows makes of lists, worked out for an eighth of the rows at a time; (rows, ...)."""
+    """What a function of rows makes of lists; of long ones it is worked out for an eighth of the rows at a time."""
+    if _parts(lists[0]) == 1:
+        return function(*lists)
     parts = lax.map(lambda part: function(*part), tuple(a.reshape(_PARTS, -1, *a.shape[1:]) for a in lists))
     return parts.reshape(-1, *parts.shape[2:])
+
+
+def _parts(rows: Array) -> int:
+    return _PARTS if rows.shape[0] >= _LONG else 1

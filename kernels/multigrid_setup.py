@@ -12,6 +12,7 @@ import numpy as np
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.elasticity_mesh_device import DeviceMesh
+from microct.kernels.fused_products import around_nodes, packed
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
 from microct.kernels.multigrid_coarsening_device import (
@@ -40,7 +41,6 @@ from microct.kernels.multigrid_setup_device import (
     points_on_device,
     resized,
     rows_of,
-    voxels_by_color,
 )
 from microct.kernels.parities import in_parities
 
@@ -48,8 +48,9 @@ from microct.kernels.parities import in_parities
 COARSEST = 125
 
 #: Or the cube of its degrees of freedom is at most this many times the voxels: then to invert it takes some 2 % of a
-#: solve (1.1 s of 55 at 200^3), and a level less is compiled.
-_INVERTED = 3000
+#: solve (1.1 s of 55 at 200^3), and a level less is compiled. But never more than so many degrees of freedom: one core
+#: inverts them in 2 s, and all the rest of a large bone takes a GPU little more.
+_INVERTED, LARGEST = 3000, 2000
 
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
@@ -86,7 +87,7 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
         many = _MANY
     cells: list[Cells | DeviceCells] = [_finest(mesh, many if split else None)]
     steps: list[Coarsening | DeviceCoarsening] = []
-    while np.prod(cells[-1].shape) > COARSEST and (3 * cells[-1].node_count) ** 3 > _INVERTED * cells[0].count:
+    while np.prod(cells[-1].shape) > COARSEST and not _can_be_inverted(3 * cells[-1].node_count, cells[0].count):
         last, whole = cells[-1], len(cells) == 1
         coarse: Cells | DeviceCells
         step: Coarsening | DeviceCoarsening
@@ -98,6 +99,10 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
         cells.append(coarse)
         steps.append(step)
     return Structure(mesh, tuple(cells), tuple(steps))
+
+
+def _can_be_inverted(unknowns: int, voxels: int) -> bool:
+    return unknowns <= LARGEST and unknowns**3 <= _INVERTED * voxels
 
 
 def _finest(mesh: Mesh, many: int | None) -> Cells | DeviceCells:
@@ -185,7 +190,7 @@ def hierarchy(
         interpolation=interpolation(),
     )
     tree = jax.device_put(tree)
-    return _knowing_neighbors(tree) if side_by_side else tree
+    return _knowing_neighbors(tree, of, modulus, sizes[0][0]) if side_by_side else tree
 
 
 def _with_stiffness(
@@ -225,18 +230,20 @@ def _with_stiffness(
             matrices = next_level_on_device(matrices, step, of.cells[n - 1].count, rows)
         else:
             matrices = next_level(matrices, step, rows, side_by_side)
-        levels[n] = levels[n]._replace(matrices=matrices)
+        levels[n] = levels[n]._replace(matrices=_packed(matrices) if side_by_side else matrices)
     return levels, np.asarray(matrices)
 
 
 def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side_by_side: bool) -> Level:
-    """Level ``n`` without its stiffness."""
+    """Level ``n`` without its stiffness; the last two nodes of voxels are read by nobody."""
     cells = of.cells[n]
     rows, points, _, more_rows = sizes[n]
-    nodes: Any
+    nodes: Any = None
     moduli: Any = None
-    if n == 0:
-        nodes, moduli = _voxels(of, modulus, rows, points, side_by_side)
+    if n == 0 and not side_by_side:
+        nodes, moduli = _voxels(of.mesh, rows, points - 2), padded(modulus, rows)
+    elif n == 0:
+        pass  # nodes will know what lies around them
     elif isinstance(cells, DeviceCells):
         nodes = resized(cells.nodes, np.int32(cells.count), rows, points - 1)
     else:
@@ -269,44 +276,12 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
     return level._replace(**points_of(step, cells.count, finer_nodes, rows, more_rows))  # type: ignore[arg-type]
 
 
-def _voxels(of: Structure, modulus: Any, rows: int, points: int, side_by_side: bool) -> tuple[Any, Any]:
-    """Nodes and moduli of voxels as `elasticity.stiffness_product` takes them; the last two nodes are read by nobody.
+def _voxels(bone: Mesh, rows: int, nobody: int) -> np.ndarray:
+    """Nodes of voxels as `elasticity.stiffness_product` takes them.
 
-    Nodes are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
+    They are numbered along the last axis: but for a volume that repeats itself, half of them are the next of others.
     """
-    bone, cells = of.mesh, of.cells[0]
-    alone = not side_by_side or (bone.periodic and 1 in bone.shape)  # its own neighbor: such a voxel names a node twice
-    each = _chunk_of_a_color(rows)
-    colors = 27 if bone.periodic else 8  # as many as there may be, so that shapes do not depend on the bone
-    chunks = rows // each + colors
-    if isinstance(cells, DeviceCells):
-        count = np.int32(cells.count)
-        if alone:
-            return resized(cells.nodes, count, rows, points - 2), resized(modulus, count, rows)
-        lists = (cells.places, cells.nodes, modulus, count, np.array(bone.shape, np.int32))
-        return voxels_by_color(*lists, bone.periodic, each, chunks, points - 2)
-    nodes = bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2])
-    if alone:
-        return padded(nodes, rows, points - 2), padded(modulus, rows)
-    # voxels of one color are every second along each axis; where an odd number repeats itself, the last is of a third
-    color = np.zeros(len(nodes), np.int8)
-    for axis, length in enumerate(bone.shape):
-        at = bone.voxels[:, axis]
-        third = bone.periodic and length % 2 == 1
-        color = 3 * color + np.where(third & (at == length - 1), 2, at & 1).astype(np.int8)
-    out = np.full((chunks * each, nodes.shape[1]), points - 2, np.int32)
-    moduli, first = np.zeros(chunks * each, np.float32), 0
-    for one in np.unique(color):
-        here = np.flatnonzero(color == one)
-        out[first : first + len(here)] = nodes[here]
-        moduli[first : first + len(here)] = modulus[here]
-        first += -(-len(here) // each) * each
-    return out.reshape(chunks, each, -1), moduli.reshape(chunks, each)
-
-
-def _chunk_of_a_color(rows: int) -> int:
-    """Voxels that are worked on side by side: a power of two, about a 64th of all."""
-    return 1 << max((rows // 64).bit_length() - 1, 6)
+    return padded(bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2]), rows, nobody)
 
 
 def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level:
@@ -336,9 +311,18 @@ def _points(step: Coarsening, count: int, finer_nodes: int, rows: int, more_rows
     }
 
 
-def _knowing_neighbors(tree: Hierarchy) -> Hierarchy:
-    """The hierarchy with what lies around the nodes of every level below the finest."""
-    levels = [tree.levels[0]]
+_packed = jax.jit(packed)
+
+
+def _knowing_neighbors(tree: Hierarchy, of: Structure, modulus: Any, rows: int) -> Hierarchy:
+    """The hierarchy with what lies around the nodes of every level."""
+    fine, cells = tree.levels[0], of.cells[0]
+    if isinstance(cells, DeviceCells):
+        nodes = cells.nodes
+    else:
+        nodes, modulus = jnp.asarray(padded(cells.nodes, rows)), jnp.asarray(padded(modulus, rows))
+    around, moduli = around_nodes(nodes, modulus, fine.count, fine.smoothing.shape[0], of.mesh.periodic)
+    levels = [fine._replace(nodes=None, modulus=moduli, around=around)]
     for level in tree.levels[1:]:
         places = level.smoothing.shape[0]
         width = width_for(int(widest(level.nodes, level.count, places)))

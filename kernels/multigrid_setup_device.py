@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from microct.kernels.multigrid_coarsening_device import DeviceCells, DeviceCoarsening
 from microct.kernels.multigrid_galerkin import Odd, added_up, carried_at_once, filled, padded
@@ -22,50 +21,6 @@ def resized(array: jax.Array, count: jax.Array, rows: int, fill: int = 0) -> jax
     rest = ((0, max(rows - len(array), 0)), *((0, 0) for _ in array.shape[1:]))
     real = (jnp.arange(rows) < count).reshape(-1, *(1 for _ in array.shape[1:]))
     return jnp.where(real, jnp.pad(array[:rows], rest), fill)
-
-
-@partial(jax.jit, static_argnames=("periodic", "each", "chunks", "nobody"))
-def voxels_by_color(
-    places: jax.Array,
-    nodes: jax.Array,
-    modulus: jax.Array,
-    count: jax.Array,
-    length: jax.Array,
-    periodic: bool,
-    each: int,
-    chunks: int,
-    nobody: int,
-) -> tuple[jax.Array, jax.Array]:
-    """Nodes and moduli in chunks of strangers, in the order and with the names of `multigrid_setup`.
-
-    Args:
-        places, nodes: of `DeviceCells`, voxels.
-        modulus: (rows,) float32.
-        count: how many rows matter.
-        length: (3,) int32, voxels of the volume along each axis.
-        periodic: whether opposite faces are one.
-        each: voxels of a chunk.
-        chunks: as many as there may be.
-        nobody: a node that nobody reads.
-    """
-    real = jnp.arange(len(places), dtype=jnp.int32) < count
-    color = jnp.zeros(len(places), jnp.int32)
-    for axis in range(3):
-        at = places[:, axis]
-        color = 3 * color + jnp.where(periodic & (length[axis] % 2 == 1) & (at == length[axis] - 1), 2, at & 1)
-    color = jnp.where(real, color, -1)
-
-    def placed(one: jax.Array, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        to, first = state
-        number = jnp.cumsum(color == one, dtype=jnp.int32)
-        return jnp.where(color == one, first + number - 1, to), first + (number[-1] + each - 1) // each * each
-
-    to, _ = lax.fori_loop(0, 27, placed, (jnp.full(len(places), chunks * each, jnp.int32), jnp.int32(0)))
-    kept = nodes if periodic else nodes[:, ::2]  # half the nodes are the next of others, but where a volume repeats
-    out = jnp.full((chunks * each, kept.shape[1]), nobody, jnp.int32)
-    out = out.at[to].set(kept, mode="drop", unique_indices=True)
-    moduli = jnp.zeros(chunks * each, jnp.float32).at[to].set(modulus, mode="drop", unique_indices=True)
-    return out.reshape(chunks, each, -1), moduli.reshape(chunks, each)
 
 
 def moduli_of_children_on_device(step: DeviceCoarsening, modulus: jax.Array, count: int, rows: int) -> jax.Array:

@@ -158,7 +158,7 @@ class Equilibrium:
             if affine is None or case.strain is None:
                 energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
             else:
-                energy = self._periodic_energy(tree, moved, force, affine, case.strain)
+                energy = self._periodic_energy(bone, moved, force, affine, case.strain)
                 strain = strain + jnp.asarray(_voigt(case.strain), strain.dtype)
             converged = residual <= 1.05 * self.tolerance
             answer = Solution(
@@ -184,13 +184,13 @@ class Equilibrium:
         return jax.device_put(padded(bone.nodes, rows))
 
     def _periodic_energy(
-        self, tree: Hierarchy, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
+        self, bone: Mesh, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
     ) -> jax.Array:
         """Energy products of affine displacement plus periodic waves."""
         cross = jnp.einsum("nci,ndi->cd", waves, affine, precision="highest")
         own = jnp.einsum("nci,ndi->cd", waves, force, precision="highest")
         voigt = _voigt(strain)
-        uniform = voigt @ elasticity.isotropic(self.poisson_ratio) @ voigt.T * float(tree.levels[0].modulus.sum())
+        uniform = voigt @ elasticity.isotropic(self.poisson_ratio) @ voigt.T * bone.modulus.sum(dtype=float)
         return own + cross + cross.T + jnp.asarray(uniform)
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from microct.kernels import elasticity, multigrid, multigrid_products, multigrid_setup
+from microct.kernels import elasticity, fused_products, multigrid, multigrid_products, multigrid_setup
 from microct.kernels.elasticity_mesh import Mesh, mesh
 from microct.kernels.multigrid_levels import Hierarchy
 
@@ -100,24 +100,28 @@ def test_coarse_stiffness_is_that_of_interpolated_motion(
 
 
 @pytest.mark.parametrize(("shape", "periodic"), [((6, 7, 8), False), ((5, 6, 7), True), ((9, 1, 15), True)])
-def test_voxels_side_by_side_share_no_node(shape: tuple[int, int, int], periodic: bool) -> None:
-    """Chunks of voxels are added at once, which is right only where they are strangers; their sum is that of a list."""
+def test_what_nodes_ask_of_their_voxels_is_what_voxels_add_to_their_nodes(
+    shape: tuple[int, int, int], periodic: bool
+) -> None:
     bone = mesh(spongy(shape, 3, 0.5), periodic)
     of = multigrid_setup.structure(bone)
     fixed = np.zeros((len(bone.positions), 3), bool)
     alone, beside = (multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=each).levels[0] for each in (False, True))
     points = beside.smoothing.shape[0]
-    if beside.nodes.ndim == 3:  # a voxel that is its own neighbor has no chunk
-        for chunk in np.asarray(beside.nodes):
-            named = chunk if periodic else np.stack([chunk, chunk + 1])
-            times = np.bincount(named.ravel(), minlength=points)[: len(bone.positions)]
-            assert times.max() <= 1
     x = np.zeros((points, 2, 3), np.float32)
     x[: len(bone.positions)] = np.random.default_rng(4).standard_normal((len(bone.positions), 2, 3))
-    matrix = jnp.asarray(elasticity.stiffness_matrix(0.3), jnp.float32)
-    y = [np.asarray(multigrid_products.fine_product(each, jnp.asarray(x), matrix)) for each in (alone, beside)]
-    assert np.abs(y[0]).max() > 0.1
-    np.testing.assert_allclose(y[1], y[0], atol=1e-5)
+    for poisson, kind, error in ((0.3, np.float32, 1e-5), (0.0, np.float64, 1e-12), (0.45, np.float64, 1e-12)):
+        with jax.enable_x64(kind is np.float64):
+            matrix = jnp.asarray(elasticity.stiffness_matrix(poisson).astype(kind))
+            moved = jnp.asarray(x.astype(kind))
+            y = [np.asarray(multigrid_products.fine_product(each, moved, matrix)) for each in (alone, beside)]
+            of_kernel = fused_products.nodes_kernel(moved, beside.around, beside.modulus, matrix, interpret=True)
+            unit = jnp.asarray(np.random.default_rng(5).standard_normal((2, 24)).astype(kind))
+            f = [np.asarray(multigrid_products.fine_forces(each, unit)) for each in (alone, beside)]
+        assert y[1].dtype == of_kernel.dtype == kind
+        for one, other in (y, f, (y[0], np.asarray(of_kernel))):
+            assert np.abs(one).max() > 0.1
+            np.testing.assert_allclose(other[: len(bone.positions)], one[: len(bone.positions)], atol=error)
 
 
 def test_every_finer_node_is_named_once() -> None:

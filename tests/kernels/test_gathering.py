@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microct.kernels import gathering, multigrid, multigrid_products, multigrid_setup, parities
+from microct.kernels import fused_products, gathering, multigrid, multigrid_setup, parities
 from microct.kernels.elasticity_mesh import mesh
 from microct.kernels.multigrid_galerkin import children
 from microct.kernels.multigrid_vectors import laid_out
@@ -29,15 +29,34 @@ def test_every_place_gathers_its_own(seed: int, rows: int, columns: int, places:
     np.testing.assert_array_equal(np.asarray(gathering.gathered_sum(jnp.asarray(entries), table)), expected)
 
 
-def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_children() -> None:
+@pytest.mark.parametrize("poisson", [0.0, 0.3, 0.45])
+def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_children(poisson: float) -> None:
     to = parities.TO_PARITIES.astype(float)
     np.testing.assert_allclose(to @ to.T, np.eye(24), atol=1e-6)
     rng = np.random.default_rng(1)
-    moduli, motion = rng.uniform(0, 2, (5, 8)).astype(np.float32), rng.standard_normal((10, 24)).astype(np.float32)
-    sorted_children = jnp.asarray(parities.in_parities(children(0.3)), jnp.float32)
-    found = multigrid_products._of_children(jnp.asarray(motion), jnp.asarray(moduli), sorted_children)
-    stiffness = np.repeat(np.tensordot(moduli.astype(float), children(0.3), 1), 2, axis=0)  # two cases for each cell
-    np.testing.assert_allclose(np.asarray(found), np.einsum("nij,nj->ni", stiffness, motion), atol=5e-6)
+    moduli = rng.uniform(0, 2, (64, 8)).astype(np.float32)
+    x, nodes = rng.standard_normal((50, 2, 3)).astype(np.float32), rng.integers(0, 50, (64, 8)).astype(np.int32)
+    sorted_children = jnp.asarray(parities.in_parities(children(poisson)), jnp.float32)
+    stiffness = np.tensordot(moduli.astype(float), children(poisson), 1)
+    motion = np.swapaxes(x[nodes], 1, 2).reshape(64, 2, 24)
+    expected = np.einsum("nij,ncj->nci", stiffness, motion)
+    given = jnp.asarray(x), jnp.asarray(nodes), jnp.asarray(moduli), sorted_children
+    scale = np.abs(expected).max()
+    for found in (fused_products.cells_product(*given), fused_products.cells_kernel(*given, interpret=True)):
+        np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * scale)
+
+
+def test_half_of_a_symmetric_matrix_is_enough() -> None:
+    rng = np.random.default_rng(5)
+    matrices = rng.standard_normal((64, 24, 24)).astype(np.float32)
+    matrices += np.swapaxes(matrices, 1, 2)
+    x, nodes = rng.standard_normal((50, 2, 3)).astype(np.float32), rng.integers(0, 50, (64, 8)).astype(np.int32)
+    halves = fused_products.packed(jnp.asarray(matrices))
+    np.testing.assert_array_equal(fused_products.packed_diagonal(halves), np.diagonal(matrices, axis1=1, axis2=2))
+    expected = np.einsum("nij,ncj->nci", matrices, np.swapaxes(x[nodes], 1, 2).reshape(64, 2, 24))
+    given = jnp.asarray(x), jnp.asarray(nodes), halves
+    for found in (fused_products.packed_product(*given), fused_products.packed_kernel(*given, interpret=True)):
+        np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * np.abs(expected).max())
 
 
 @pytest.mark.slow

@@ -1,0 +1,326 @@
+"""Products with stiffness as one kernel each, for processors where many work side by side (GPUs).
+
+Compilers make several kernels of such a product, which lay the motion of all corners down, and then all forces, in
+memory. Here each worker keeps them in its registers. On the finest level it owns a node, and asks the voxels around it
+what they put there: nothing is added to what another worker wrote, so that bits repeat. On the second level it owns a
+cell of eight children, whose motion it sorts by parity (`parities`); on the levels below, whose cells have a matrix
+each, it reads one half of that matrix, as the other is its mirror image.
+
+A matrix of an isotropic cube holds few different numbers, most of them many times, with either sign. Which they are
+follows from its symmetry, not from Poisson's ratio: kernels are written for their places, and read them once.
+
+Where no GPU is, both are worked out plainly. The kernels themselves can be interpreted there, which is what tests do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from itertools import product
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from microct.kernels.elasticity import CORNERS, dot, gathered, stiffness_matrix
+from microct.kernels.multigrid_galerkin import children
+from microct.kernels.parities import SIGNS, TO_PARITIES, in_parities
+
+Array = Any
+
+#: Nodes or cells that one block of workers owns at most.
+_BLOCK = 128
+
+#: Two of Poisson's ratios: entries that are equal for both are equal for all.
+_SAMPLES = (0.12, 0.37)
+
+#: Rows and columns of the lower half of a matrix, and where in it each entry of the whole is found.
+_LOWER = np.tril_indices(24)
+_PLACE = np.zeros((24, 24), np.int32)
+_PLACE[_LOWER] = _PLACE.T[_LOWER] = np.arange(300)
+
+#: Offsets of the nodes around a node, along each axis.
+_STEPS = (-1, 0, 1)
+
+
+@lru_cache(maxsize=2)
+def _pattern(kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which number stands at each entry (-1 where always 0), with which sign, and an entry where each is found."""
+    of: Callable[[float], np.ndarray] = stiffness_matrix if kind == "voxel" else lambda nu: in_parities(children(nu))
+    both = np.stack([of(nu).ravel() for nu in _SAMPLES], axis=1)
+    zero = (np.abs(both) < 1e-12).all(axis=1)
+    leading = np.where(np.abs(both[:, 0]) < 1e-12, both[:, 1], both[:, 0])
+    sign = np.where(leading < 0, -1.0, 1.0)
+    _, where, which = np.unique(np.round(both * sign[:, None], 9), axis=0, return_index=True, return_inverse=True)
+    shape = of(_SAMPLES[0]).shape
+    return np.where(zero, -1, which.ravel()).reshape(shape), sign.reshape(shape), where.astype(np.int32)
+
+
+def _numbers(kind: str, matrix: Array) -> Array:
+    """The different numbers of a matrix, in the order of `_pattern`, with the sign that they have there."""
+    _, sign, where = _pattern(kind)
+    return matrix.reshape(-1)[where] * jnp.asarray(sign.ravel()[where], matrix.dtype)
+
+
+@partial(jax.jit, static_argnames=("places", "apart"))
+def around_nodes(nodes: Array, modulus: Array, count: Array, places: int, apart: bool) -> tuple[Array, Array]:
+    """What lies around each node, from the nodes of each voxel.
+
+    Args:
+        nodes: (rows, 8) int32.
+        modulus: (rows,) float32.
+        count: how many rows matter.
+        places: how many nodes there are.
+        apart: whether neighbors along the last axis need not be numbered in a row (a volume that repeats itself).
+
+    Returns:
+        (9, places) int32 nodes at offsets -1, 0, 1 along axes 0 and 1, whose neighbors along axis 2 are the numbers
+        before and after; or, ``apart``, (27, places) of all three axes; a node itself where no voxel of it knows more.
+        And (8, places) float32 moduli of the voxels around: voxel 7 - k is the one whose corner k the node is.
+    """
+    kept = jnp.arange(nodes.shape[0]) < count
+    to = [jnp.where(kept, nodes[:, k], places) for k in range(8)]
+    moduli = [jnp.zeros(places, jnp.float32).at[to[7 - v]].set(modulus, mode="drop") for v in range(8)]
+    around = []
+    for step in product(_STEPS, _STEPS, _STEPS if apart else (0,)):
+        here = jnp.arange(places, dtype=jnp.int32)
+        for k, c in product(range(8), range(8)):
+            if tuple(CORNERS[c] - CORNERS[k]) == step and any(step):
+                here = here.at[to[k]].set(nodes[:, c], mode="drop")  # all who write there write the same
+        around.append(here)
+    return jnp.stack(around), jnp.stack(moduli)
+
+
+def nodes_product(x: Array, around: Array, moduli: Array, matrix: Array) -> Array:
+    """Forces at the nodes, K u, of voxels of one stiffness matrix times a modulus each.
+
+    Args:
+        x: (nodes, cases, 3) displacement, float32 or float64.
+        around, moduli: from `around_nodes`.
+        matrix: (24, 24) float32 or float64, in which forces are worked out.
+
+    Returns:
+        (nodes, cases, 3), in the type of ``matrix``.
+    """
+    return _on_gpu(nodes_kernel, _nodes_plainly, x, around, moduli, matrix)
+
+
+def nodes_kernel(x: Array, around: Array, moduli: Array, matrix: Array, interpret: bool = False) -> Array:
+    """`nodes_product` as one kernel."""
+    nodes, cases = x.shape[:2]
+    shape = jax.ShapeDtypeStruct((nodes * cases * 3,), matrix.dtype)
+    given = (_numbers("voxel", matrix), x.reshape(-1), around, moduli)
+    return _launched(partial(_of_nodes, cases=cases), shape, nodes, cases, interpret, *given).reshape(x.shape)
+
+
+def _nodes_plainly(x: Array, around: Array, moduli: Array, matrix: Array) -> Array:
+    total = jnp.zeros(x.shape, matrix.dtype)
+    for voxel, of in enumerate(CORNERS):
+        steps = CORNERS + of  # of the corners from this node - 1
+        row = 3 * steps[:, 0] + steps[:, 1]
+        if around.shape[0] == 27:
+            corners = around[3 * row + steps[:, 2]]
+        else:
+            corners = jnp.clip(around[row] + jnp.asarray(steps[:, 2:] - 1, jnp.int32), 0, x.shape[0] - 1)
+        moved = gathered(x, corners.T).astype(matrix.dtype)
+        mine = lax.slice_in_dim(matrix, 3 * (7 - voxel), 3 * (7 - voxel) + 3)
+        total += moduli[voxel].astype(matrix.dtype)[:, None, None] * dot(moved, mine.T).reshape(x.shape)
+    return total
+
+
+def _of_nodes(numbers: Array, x: Array, around: Array, moduli: Array, out: Array, *, block: int, cases: int) -> None:
+    """The kernel of `nodes_product`: a block of nodes, one case."""
+    from jax.experimental import pallas as pl
+
+    which, sign, _ = _pattern("voxel")
+    mine = pl.ds(pl.program_id(0) * block, block)
+    case = pl.program_id(1)
+    stiffness = [numbers[k] for k in range(numbers.shape[0])]
+    force = [[jnp.zeros(block, out.dtype) for _ in range(3)] for _ in range(8)]
+    apart = around.shape[0] == 27
+    last = moduli.shape[1] - 1
+    for row, (dz, dy) in enumerate(product(_STEPS, _STEPS)):
+        for dx in _STEPS:
+            if apart:
+                node = around[3 * row + dx + 1, mine]
+            else:  # beyond a row there is a node of another, which no voxel here knows: it meets a modulus of 0
+                node = jnp.clip(around[row, mine] + dx, 0, last)
+            at = (node * cases + case) * 3
+            moved = [x[at + i].astype(out.dtype) for i in range(3)]
+            for voxel, of in enumerate(CORNERS):  # that begins at this node - 1 + ``of``
+                corner = np.array([dz, dy, dx]) + 1 - of
+                if not ((corner == 0) | (corner == 1)).all():
+                    continue
+                other = int(corner @ [4, 2, 1])
+                for i, j in product(range(3), range(3)):
+                    entry = 3 * (7 - voxel) + i, 3 * other + j
+                    if which[entry] >= 0:
+                        force[voxel][i] += (stiffness[which[entry]] * float(sign[entry])) * moved[j]
+    scale = [moduli[voxel, mine].astype(out.dtype) for voxel in range(8)]
+    own = (pl.program_id(0) * block + jnp.arange(block)) * cases + case
+    for i in range(3):
+        out[own * 3 + i] = sum((scale[v] * force[v][i] for v in range(1, 8)), scale[0] * force[0][i])
+
+
+def cells_product(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
+    """Forces at the corners of cells of eight children.
+
+    Args:
+        x: (nodes, cases, 3) float32 displacement.
+        nodes: (cells, 8) int32.
+        moduli: (cells, 8) float32 of the children.
+        children: (8, 8, 3, 3) float32 from `parities.in_parities`.
+
+    Returns:
+        (cells, cases, 24) float32.
+    """
+    return _on_gpu(cells_kernel, _cells_plainly, x, nodes, moduli, children)
+
+
+def cells_kernel(x: Array, nodes: Array, moduli: Array, children: Array, interpret: bool = False) -> Array:
+    """`cells_product` as one kernel."""
+    cells, cases = nodes.shape[0], x.shape[1]
+    shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
+    given = (_numbers("children", children), x.reshape(-1), nodes.T, moduli.T)
+    return _launched(partial(_of_cells, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
+
+
+def _cells_plainly(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
+    return forces_of_children(gathered(x, nodes), moduli, children).reshape(nodes.shape[0], x.shape[1], 24)
+
+
+def forces_of_children(here: Array, moduli: Array, children: Array) -> Array:
+    """(cells * cases, 24) forces at the corners of cells that move by ``here``, of eight ``moduli`` (cells, 8) each.
+
+    A cube is its own mirror image, so that in the basis of `parities` a motion meets only those motions whose parity
+    differs by that of the moduli: an eighth of the products.
+    """
+    cases = here.shape[0] // moduli.shape[0]
+    to = jnp.asarray(TO_PARITIES, here.dtype)
+    moving = _turned(dot(here, to.T)).reshape(8, 3, -1)
+    signs = jnp.asarray(SIGNS / 8, here.dtype)
+    weight = jnp.repeat(dot(signs, moduli.T.astype(here.dtype)), cases, axis=1)
+    parity = jnp.arange(8)
+
+    def of_pattern(w: Array, force: Array) -> Array:
+        met = moving[parity ^ w]
+        terms = [children[w, :, :, j, None] * met[:, None, j] for j in range(3)]
+        return force + weight[w] * (terms[0] + terms[1] + terms[2])
+
+    force = lax.fori_loop(0, 8, of_pattern, jnp.zeros_like(moving))
+    return dot(_turned(force.reshape(24, -1)), to)
+
+
+def _turned(values: Array) -> Array:
+    """The transpose, laid down: fused with a product it would make that several times slower on a CPU."""
+    return lax.optimization_barrier(lax.optimization_barrier(values).T)
+
+
+def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, out: Array, *, block: int, cases: int) -> None:
+    """The kernel of `cells_product`: a block of cells, one case."""
+    from jax.experimental import pallas as pl
+
+    which, sign, _ = _pattern("children")
+    mine = pl.ds(pl.program_id(0) * block, block)
+    case = pl.program_id(1)
+    known = [numbers[k] for k in range(numbers.shape[0])]
+    at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
+    # rows of the basis of parities: component i of parity p has the signs of pattern p ^ (4 >> i)
+    sums = [_patterns([x[at[k] + i] for k in range(8)]) for i in range(3)]
+    moving = [[sums[i][p ^ (4 >> i)] for i in range(3)] for p in range(8)]
+    weight = [w / 64 for w in _patterns([moduli[k, mine] for k in range(8)])]  # 8 of signs, 8 of the basis, twice half
+    force: list[list[Any]] = [[None] * 8 for _ in range(3)]
+    for p, i in product(range(8), range(3)):
+        total = jnp.zeros(block, out.dtype)
+        for w, j in product(range(8), range(3)):
+            if which[w, p, i, j] >= 0:
+                joined = known[which[w, p, i, j]] * float(sign[w, p, i, j])
+                total += joined * (weight[w] * moving[p ^ w][j])
+        force[i][p ^ (4 >> i)] = total
+    back = [_patterns(each) for each in force]
+    own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
+    for k, i in product(range(8), range(3)):
+        out[own + (3 * k + i)] = back[i][k]
+
+
+def packed(matrices: Array) -> Array:
+    """(300, cells) the lower halves of symmetric matrices (cells, 24, 24), row after row."""
+    return matrices[:, _LOWER[0], _LOWER[1]].T
+
+
+def packed_diagonal(halves: Array) -> Array:
+    """(cells, 24) the diagonals of `packed` matrices."""
+    return halves[_PLACE.diagonal()].T
+
+
+def packed_product(x: Array, nodes: Array, halves: Array) -> Array:
+    """(cells, cases, 24) forces at the corners of cells that have a matrix each.
+
+    Args:
+        x: (nodes, cases, 3) float32 displacement.
+        nodes: (cells, 8) int32.
+        halves: (300, cells) float32 from `packed`.
+    """
+    return _on_gpu(packed_kernel, _packed_plainly, x, nodes, halves)
+
+
+def packed_kernel(x: Array, nodes: Array, halves: Array, interpret: bool = False) -> Array:
+    """`packed_product` as one kernel."""
+    cells, cases = nodes.shape[0], x.shape[1]
+    shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
+    given = (x.reshape(-1), nodes.T, halves)
+    return _launched(partial(_of_packed, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
+
+
+def _packed_plainly(x: Array, nodes: Array, halves: Array) -> Array:
+    here = gathered(x, nodes).reshape(nodes.shape[0], x.shape[1], 24)
+    return jnp.einsum("kci,kij->kcj", here, halves.T[:, _PLACE], precision=lax.Precision.HIGHEST)
+
+
+def _of_packed(x: Array, nodes: Array, halves: Array, out: Array, *, block: int, cases: int) -> None:
+    """The kernel of `packed_product`: a block of cells, one case."""
+    from jax.experimental import pallas as pl
+
+    mine = pl.ds(pl.program_id(0) * block, block)
+    case = pl.program_id(1)
+    at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
+    moved = [x[at[k] + i] for k, i in product(range(8), range(3))]
+    force = [jnp.zeros(block, out.dtype) for _ in range(24)]
+    for entry, (row, column) in enumerate(zip(*_LOWER, strict=True)):
+        here = halves[entry, mine]
+        force[row] += here * moved[column]
+        if row != column:
+            force[column] += here * moved[row]
+    own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
+    for k in range(24):
+        out[own + k] = force[k]
+
+
+def _patterns(corners: list[Any]) -> list[Any]:
+    """Sums over eight corners with the signs of each of `parities.SIGNS`, in three rounds of sums and differences."""
+    for bit in (1, 2, 4):
+        pairs = [(corners[k & ~bit], corners[k | bit]) for k in range(8)]
+        corners = [low - high if k & bit else low + high for k, (low, high) in enumerate(pairs)]
+    return corners
+
+
+def _on_gpu(kernel: Callable[..., Array], plainly: Callable[..., Array], *given: Array) -> Array:
+    return lax.platform_dependent(*given, cuda=kernel, rocm=kernel, default=plainly)
+
+
+def _launched(
+    kernel: Callable[..., None], shape: jax.ShapeDtypeStruct, rows: int, cases: int, interpret: bool, *given: Array
+) -> Array:
+    """What a kernel makes of arrays, a block of rows and a case each."""
+    from jax.experimental import pallas as pl
+    from jax.experimental.pallas import triton
+
+    block = min(_BLOCK, rows & -rows)
+    anywhere = pl.BlockSpec(memory_space=pl.ANY)
+    return pl.pallas_call(
+        partial(kernel, block=block), grid=(rows // block, cases), out_shape=shape, in_specs=[anywhere] * len(given),
+        out_specs=anywhere, interpret=interpret,
+        compiler_params=None if interpret else triton.CompilerParams(num_warps=max(block // 32, 1)),
+    )(*given)  # fmt: skip
