@@ -23,9 +23,10 @@ from jax import lax
 from microct.kernels.elasticity import CORNERS, dot, stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.gathering import gathered_sum, incident, widest, width_for
-from microct.kernels.multigrid_coarsening import Coarsening
 
 Array = Any
+
+_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 #: Matrices that are carried up and added at a time: 2.3 kB each.
 _BATCH = 2048
@@ -130,16 +131,21 @@ def exceptions(odd: Odd, fixed: np.ndarray, poisson_ratio: float, on_device: boo
     rule = children(poisson_ratio).astype(np.float32)
 
     def more(rows: np.ndarray) -> Array:
-        kept: Array = ~fixed[odd.nodes[rows]].reshape(-1, 24)
-        modulus: Array = odd.modulus[rows, None, None]
-        by_rule: Array = rule[odd.slot[rows]]
+        kept, modulus = ~fixed[odd.nodes[rows]].reshape(-1, 24), odd.modulus[rows, None, None]
+        slot, stretched = odd.slot[rows], odd.stretched[rows]
         if on_device:
-            kept, modulus, by_rule = jnp.asarray(kept), jnp.asarray(modulus), jnp.asarray(by_rule)
+            return _odd_at_once(kept, modulus, _kind(slot, stretched), matrix, rule, _every_to_child())
         true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
-        return carried(true, odd.slot[rows], odd.stretched[rows]) - modulus * by_rule
+        return carried(true, slot, stretched) - modulus * rule[slot]
 
     cells, place = np.unique(odd.parent, return_inverse=True)
     return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells), on_device)
+
+
+@jax.jit
+def _odd_at_once(kept: Array, modulus: Array, kind: Array, matrix: Array, rule: Array, every: Array) -> Array:
+    true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
+    return _carried_at_once(true, kind, every) - modulus * jnp.asarray(rule).at[kind >> 3].get(**_VALID)
 
 
 def moduli_of_grandchildren(bone: Mesh, steps: tuple[Any, ...], rows: int) -> np.ndarray:
@@ -172,7 +178,7 @@ def second(
 
     def more(rows: np.ndarray) -> Array:
         if moduli is None:
-            return carried(extra[rows], slot[rows], stretched[rows])
+            return carried(extra, slot[rows], stretched[rows], rows)
         own = np.tensordot(moduli[rows], by_rule, 1)  # what the rule gives is carried up in another way too
         return carried(extra[rows] + own, slot[rows], stretched[rows]) - carried(own, slot[rows], 0 * stretched[rows])
 
@@ -188,40 +194,50 @@ def _by_rule_and_more(modulus: Array, rule: Array, there: Array, added: Array) -
     return matrices.at[there].add(added, mode="drop", unique_indices=True)
 
 
-def next_level(matrices: Array, step: Coarsening, rows: int, on_device: bool) -> Array:
-    """(rows, 24, 24) matrices of coarse cells from those of the level before."""
+def next_level(matrices: Array, step: tuple[np.ndarray, np.ndarray, np.ndarray], rows: int, on_device: bool) -> Array:
+    """(rows, 24, 24) matrices of coarse cells from those of the level before; ``step``: parent, slot, stretched."""
     here = matrices if on_device else np.asarray(matrices)
-    total = summed(
-        step.parent, lambda rows: carried(here[rows], step.slot[rows], step.stretched[rows]), rows, on_device
-    )
+    parent, slot, stretched = step
+    total = summed(parent, lambda which: carried(here, slot[which], stretched[which], which), rows, on_device)
     return jax.device_put(total)
 
 
-def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:
-    """(n, 24, 24) stiffness of children on the corners of their parents."""
-    kind = slot.astype(np.int16) * 8 + stretched
+def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray, which: np.ndarray | None = None) -> Array:
+    """(n, 24, 24) stiffness of children, all or the rows ``which``, on the corners of their parents."""
+    kind = _kind(slot, stretched)
     if isinstance(matrices, np.ndarray):
-        out = np.empty_like(matrices)
+        here = matrices if which is None else matrices[which]
+        out = np.empty_like(here)
         for each in np.unique(kind):
-            to = _to_child(int(each) >> 3, int(each) & 7).astype(matrices.dtype)
+            to = _to_child(int(each) >> 3, int(each) & 7).astype(here.dtype)
             rows = np.flatnonzero(kind == each)
-            half = (matrices[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
+            half = (here[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
             out[rows] = (half.reshape(-1, 24) @ to).reshape(-1, 24, 24)
         return out
-    return carried_at_once(matrices, jnp.asarray(kind))
+    return carried_at_once(matrices, kind, which)
 
 
-def carried_at_once(matrices: Array, kind: Array) -> Array:
+def carried_at_once(matrices: Array, kind: Array, which: Array | None = None) -> Array:
     """`carried`, on the device; ``kind`` (n,) is 8 times the slot, plus the bits of where a child is stretched."""
-    every = np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
-    return _carried_at_once(matrices, kind, jnp.asarray(every))
+    return _carried_at_once(matrices, kind, _every_to_child(), which)
 
 
 @jax.jit
-def _carried_at_once(matrices: Array, kind: Array, every: Array) -> Array:
-    to = every[kind]
-    half = jnp.einsum("nij,njk->nik", matrices, to, precision=lax.Precision.HIGHEST)
+def _carried_at_once(matrices: Array, kind: Array, every: Array, which: Array | None = None) -> Array:
+    here = matrices if which is None else matrices.at[which].get(**_VALID)
+    to = jnp.asarray(every).at[kind].get(**_VALID)
+    half = jnp.einsum("nij,njk->nik", here, to, precision=lax.Precision.HIGHEST)
     return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+
+
+def _kind(slot: np.ndarray, stretched: np.ndarray) -> np.ndarray:
+    return slot.astype(np.int16) * 8 + stretched
+
+
+@lru_cache(maxsize=1)
+def _every_to_child() -> np.ndarray:
+    """(64, 24, 24) float32 `_to_child` of every kind."""
+    return np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
 
 
 def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: int, on_device: bool) -> Array:

@@ -34,6 +34,7 @@ from microct.kernels.multigrid_galerkin import (
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
 from microct.kernels.multigrid_setup_device import (
+    lists_on_host,
     moduli_of_children_on_device,
     moduli_of_grandchildren_on_device,
     next_level_on_device,
@@ -58,6 +59,9 @@ _SINGULAR = 2e-6
 #: Cells from which on a device coarsens them, and to how many: a worker of the host takes some 0.35 us for each, and to
 #: compile it for a level takes a second or two. Eight times more cells than the last would have no number in int32.
 _MANY, _MOST = 1 << 20, 250_000_000
+
+#: Matrices of fewer cells are carried up and added on the host, also for a device: to compile that takes longer.
+_FEW = 1 << 16
 
 #: Rows of the lists of every level: see `capacity`.
 Capacity = tuple[tuple[int, int, int, int], ...]
@@ -226,10 +230,11 @@ def _with_stiffness(
             taken = rows_of(step, extra_cells)
             moduli = np.asarray(levels[1].modulus[extra_cells]) if taken[2].any() else None
             matrices = second(taken, moduli, extra, grandchildren, poisson_ratio)
-        elif isinstance(step, DeviceCoarsening):
+        elif side_by_side and isinstance(step, DeviceCoarsening) and of.cells[n - 1].count >= _FEW:
             matrices = next_level_on_device(matrices, step, of.cells[n - 1].count, rows)
         else:
-            matrices = next_level(matrices, step, rows, side_by_side)
+            count = of.cells[n - 1].count
+            matrices = next_level(matrices, lists_on_host(step, count), rows, side_by_side and count >= _FEW)
         levels[n] = levels[n]._replace(matrices=_packed(matrices) if side_by_side else matrices)
     return levels, np.asarray(matrices)
 
@@ -290,7 +295,7 @@ def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level
     if isinstance(extra, np.ndarray):
         extra = padded(extra[: len(cells)], rows)
     else:
-        extra = jnp.zeros((rows, 24, 24), extra.dtype).at[: len(extra)].set(extra[:rows])
+        extra = resized(extra, np.int32(len(cells)), rows)
     return level._replace(extra_count=np.int32(len(cells)), extra_cells=padded(cells, rows), extra=extra)
 
 

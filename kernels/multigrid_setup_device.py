@@ -102,12 +102,18 @@ def points_on_device(step: DeviceCoarsening, count: int, finer_nodes: int, rows:
 
 
 @jax.jit
-def _different(nodes: jax.Array, count: jax.Array, stretched: tuple[jax.Array, ...], free: jax.Array) -> jax.Array:
-    """(rows,) whether the stiffness of a voxel differs from the rule; ``stretched``: of it, and of all parents."""
+def _different(
+    nodes: jax.Array, count: jax.Array, stretched: tuple[jax.Array, ...], free: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """(rows,) whether the stiffness of a voxel differs from the rule, and of how many it does.
+
+    ``stretched``: of the voxels, their parents, and whether those are.
+    """
     own, parent, above = stretched
     held = ~free.all(axis=1)
     different = (own != 0) | (above.at[parent].get(**_VALID) != 0) | held.at[nodes].get(mode="clip").any(axis=1)
-    return different & (jnp.arange(len(nodes)) < count)
+    different &= jnp.arange(len(nodes)) < count
+    return different, different.sum()
 
 
 @partial(jax.jit, static_argnames="size")
@@ -123,8 +129,8 @@ def odd_voxels_on_device(
     """`multigrid_galerkin.odd_voxels`; of ``free`` (nodes, 3) all rows that are named."""
     first = steps[0]
     above = jnp.zeros(rows_above, jnp.int8) if len(steps) == 1 else lists_of(steps[1], rows_above)[2]
-    different = _different(cells.nodes, np.int32(cells.count), (first.stretched, first.parent, above), free)
-    number = int(different.sum())
+    different, found = _different(cells.nodes, np.int32(cells.count), (first.stretched, first.parent, above), free)
+    number = int(found)
     lists = (cells.nodes, modulus, first.parent, first.slot, first.stretched)
     return Odd(*(np.asarray(each)[:number] for each in _chosen(different, lists, filled(number))))
 
@@ -156,3 +162,8 @@ def next_level_on_device(matrices: jax.Array, step: DeviceCoarsening, count: int
     names, slot, stretched = lists_of(step, len(matrices))
     kind = slot.astype(jnp.int16) * 8 + stretched
     return added_up(names, count, carried_at_once(matrices, kind), rows)
+
+
+def lists_on_host(step: Any, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parent, slot and stretch of ``count`` cells on the host, from wherever they are."""
+    return tuple(np.asarray(each)[:count] for each in (step.parent, step.slot, step.stretched))  # type: ignore[return-value]

@@ -23,17 +23,17 @@ from microct.kernels.multigrid_levels import Hierarchy
 
 
 @contextmanager
-def one_size() -> Iterator[None]:
+def one_size(few: int = 0) -> Iterator[None]:
     """All lists are filled up to one size, those of a hierarchy to a larger one, so that little is compiled.
 
-    Coarsening goes on to the last few cells.
+    Coarsening goes on to the last few cells; matrices of ``few`` are added on the host.
     """
     rooms = (elasticity_mesh_device, multigrid_coarsening_device, multigrid_galerkin, multigrid_setup_device)
     with ExitStack() as stack:
         for room in rooms:
             stack.enter_context(mock.patch.object(room, "filled", lambda rows: 1024 if rows <= 1024 else 1088))
         stack.enter_context(mock.patch.object(multigrid_setup, "filled", return_value=1088))
-        stack.enter_context(mock.patch.multiple(multigrid_setup, COARSEST=8, _INVERTED=0))
+        stack.enter_context(mock.patch.multiple(multigrid_setup, COARSEST=8, _INVERTED=0, _FEW=few))
         yield
 
 
@@ -69,7 +69,7 @@ def test_both_make_the_same_hierarchy(
     bone = mesh(modulus, periodic)
     fixed = np.zeros((len(bone.positions), 3), bool)
     fixed[bone.positions[:, 0] == 0, 0] = not periodic
-    with one_size():
+    with one_size(few=many):
         lists = elasticity_mesh_device.mesh_on_device(modulus, periodic)
         one, other = multigrid_setup.structure(bone), multigrid_setup.structure(lists, many=many)
         sizes = multigrid_setup.capacity(one)
