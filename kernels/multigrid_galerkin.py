@@ -31,6 +31,9 @@ _VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": 
 #: Matrices that are carried up and added at a time: 2.3 kB each.
 _BATCH = 2048
 
+#: Matrices from which on a device carries an eighth of them up at a time; lists of so many are filled up to eighths.
+_LONG = 1 << 17
+
 # 1-D interpolation from the corners of a parent to those of its lower child, its upper child, or a child as long as it
 _HALVES = np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
 
@@ -224,10 +227,18 @@ def carried_at_once(matrices: Array, kind: Array, which: Array | None = None) ->
 
 @jax.jit
 def _carried_at_once(matrices: Array, kind: Array, every: Array, which: Array | None = None) -> Array:
-    here = matrices if which is None else matrices.at[which].get(**_VALID)
-    to = jnp.asarray(every).at[kind].get(**_VALID)
-    half = jnp.einsum("nij,njk->nik", here, to, precision=lax.Precision.HIGHEST)
-    return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+    def of(kind: Array, part: Array) -> Array:
+        here = part if which is None else matrices.at[part].get(**_VALID)
+        to = jnp.asarray(every).at[kind].get(**_VALID)
+        half = jnp.einsum("nij,njk->nik", here, to, precision=lax.Precision.HIGHEST)
+        return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+
+    part = matrices if which is None else which
+    if len(kind) < _LONG:
+        return of(kind, part)
+    # part by part, since what is laid down meanwhile takes twice the room of the matrices
+    parts = lax.map(lambda each: of(*each), (kind.reshape(8, -1), part.reshape(8, -1, *part.shape[1:])))
+    return parts.reshape(-1, 24, 24)
 
 
 def _kind(slot: np.ndarray, stretched: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from unittest import mock
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
@@ -82,3 +83,18 @@ def test_lists_on_a_device_are_no_lists_to_go_through_in_order() -> None:
     of = multigrid_setup.structure(mesh(np.ones((3, 3, 3), np.float32)), many=0)
     with pytest.raises(ValueError, match="side by side"):
         multigrid_setup.hierarchy(of, np.zeros((64, 3), bool), 0.3, side_by_side=False)
+
+
+@pytest.mark.parametrize("rows", [40, 64])
+def test_matrices_are_carried_up_as_on_the_host(rows: int) -> None:
+    """All at once, and in parts where the list is long; all of them, and some."""
+    rng = np.random.default_rng(rows)
+    matrices = rng.standard_normal((rows, 24, 24)).astype(np.float32)
+    matrices += np.swapaxes(matrices, 1, 2)
+    slot, stretched = rng.integers(0, 8, (2, rows)).astype(np.int8)
+    which = rng.permutation(rows)
+    with mock.patch.object(multigrid_galerkin, "_LONG", 64):
+        for chosen in (None, which):
+            expected = multigrid_galerkin.carried(matrices, slot, stretched, chosen)
+            found = multigrid_galerkin.carried(jnp.asarray(matrices), slot, stretched, chosen)
+            np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
