@@ -38,8 +38,10 @@ def levels(mdof: float) -> tuple[Any, int]:
         if array is None or np.ndim(array) == 0:
             return array
         shape = list(array.shape)
-        along = 1 if name in ("around", "matrices") or (name == "modulus" and level == 0) else 0
+        along = 1 if name == "around" or (name == "modulus" and level == 0) else 0
         shape[along] = filled(shape[along] * (by ** (2 / 3) if name.startswith("extra") else by))
+        if name == "matrices" and shape[0] >= multigrid_setup.PACKED_FROM:
+            shape = [300, shape[0]]
         return np.lib.stride_tricks.as_strided(np.zeros(1, array.dtype), shape, [0] * len(shape))
 
     def level(n: int, like: int, by: float) -> Any:

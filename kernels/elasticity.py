@@ -9,6 +9,7 @@ strain and stress are in the order 00, 11, 22, 12, 02, 01 with engineering shear
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -175,13 +176,13 @@ def voxels_added(
     return lax.fori_loop(0, _chunks(count, chunk), add, total)
 
 
-@jax.jit
-def voxel_strain(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
+@partial(jax.jit, static_argnames="most")
+def voxel_strain(displacement: jax.Array, nodes: jax.Array, most: int = _CHUNK) -> jax.Array:
     """(voxels, cases, 6) float32 strain at the center of each voxel; ``displacement`` is (nodes, cases, 3).
 
-    Rows of ``nodes`` that are filled up give meaningless rows.
+    Rows of ``nodes`` that are filled up give meaningless rows. They are worked on in chunks of at most ``most``.
     """
-    chunk = chunk_of(nodes.shape[0])
+    chunk = min(most, nodes.shape[0] & -nodes.shape[0])
     cases = displacement.shape[1]
     matrix = jnp.asarray(strain_matrix().T, displacement.dtype)
 

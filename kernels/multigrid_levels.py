@@ -18,8 +18,7 @@ class Level(NamedTuple):
         nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them, None where it has `around`.
         modulus: (cells,) of voxels, or (8, nodes) as `fused_products.around_nodes` gives them; (cells, 8) of the
             children on the second level; None from the third on.
-        matrices: (cells, 24, 24) float32 from the third level on; (300, cells) from `fused_products.packed` where the
-            level knows what lies `around` its nodes.
+        matrices: (cells, 24, 24) float32 from the third level on, or (300, cells) from `fused_products.packed`.
         extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
         free: (nodes, 3) bool on the finest level, False where displacement is given.
         points: (cells, 27) int32 nodes of the finer level.

@@ -158,7 +158,7 @@ def diagonal(tree: Hierarchy, n: int) -> Array:
     if n == 0:
         return fine_forces(level, jnp.diag(tree.stiffness)[None])[:, 0, :1]
     if level.matrices is not None:
-        if level.around is not None:
+        if level.matrices.ndim == 2:
             own = packed_diagonal(level.matrices)
         else:
             own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
@@ -182,8 +182,10 @@ def _side_by_side(tree: Hierarchy, n: int, x: Array) -> Array:
     level, cases = tree.levels[n], x.shape[1]
     if n == 0:
         return fine_product(level, x, tree.stiffness)
-    if level.matrices is not None:
+    if level.matrices is not None and level.matrices.ndim == 2:
         force = packed_product(x, level.nodes, level.matrices)
+    elif level.matrices is not None:
+        force = _each_times(level.matrices, gathered(x, level.nodes).reshape(-1, cases, 24))
     else:
         force = cells_product(x, level.nodes, level.modulus, tree.children)
         rows = jnp.arange(level.extra.shape[0]) < level.extra_count

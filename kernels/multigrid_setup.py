@@ -53,6 +53,10 @@ COARSEST = 125
 #: inverts them in 2 s, and all the rest of a large bone takes a GPU little more.
 _INVERTED, LARGEST = 3000, 2000
 
+#: Of levels of at least so many cells a GPU reads half of each matrix. Their kernel takes seconds to compile, each size
+#: anew.
+PACKED_FROM = 1 << 16
+
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
 
@@ -235,7 +239,8 @@ def _with_stiffness(
         else:
             count = of.cells[n - 1].count
             matrices = next_level(matrices, lists_on_host(step, count), rows, side_by_side and count >= _FEW)
-        levels[n] = levels[n]._replace(matrices=_packed(matrices) if side_by_side else matrices)
+        half = side_by_side and len(matrices) >= PACKED_FROM
+        levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
     return levels, np.asarray(matrices)
 
 
