@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from microct.kernels import elasticity_mesh_device
 from microct.kernels.elasticity_mesh import mesh
 
-SHAPES = [(5, 6, 7), (1, 1, 1), (2, 1, 9), (9, 2, 1)]
+SHAPES = [(5, 6, 7), (2, 1, 9)]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(SHAPES), st.booleans(), st.floats(0, 1), st.integers(0, 2**31))
 @example((5, 6, 7), False, 0.0, 1)
 def test_both_number_the_same_mesh(shape: tuple[int, int, int], periodic: bool, share: float, seed: int) -> None:
