@@ -169,6 +169,32 @@ def microfe(found: list[dict[str, Any]]) -> str:
                   "ParOSol, us a dof", "ParOSol by ours"], rows)  # fmt: skip
 
 
+def steps(found: list[dict[str, Any]]) -> str:
+    """Steps to 1e-7 on every volume."""
+    rows = [
+        [name, row["Mdof"], row["bone_share"], row.get("frictionless"), row.get("clamped")]
+        for record in found
+        for name, row in record["answer"].items()
+    ]
+    return table(["bone", "million dof", "share of bone", "steps, frictionless", "steps, clamped"], rows)
+
+
+def gpu_plan(found: list[dict[str, Any]]) -> str:
+    """What a GPU would be asked to do."""
+    rows = [
+        [record["settings"]["planned_for"], name, row["levels"], row["array_bytes_per_dof"], row["kernels_per_step"],
+         row["GB_per_step"], row["model_s_per_step"], row["compile_processor_s"]]
+        for record in found
+        for name, row in record["answer"].items()
+    ]  # fmt: skip
+    head = ["planned for", "job", "levels", "arrays, byte a dof", "kernels a step", "GB a step", "model, s a step",
+            "compilation, processor s"]  # fmt: skip
+    return (
+        "The compiler's plan for a GPU that was not at hand. Memory is its own account; seconds are a model (bytes at "
+        "3.6 TB/s, launches, turns of loops), never measured.\n\n" + table(head, rows)
+    )
+
+
 def ways(found: list[dict[str, Any]]) -> str:
     """Morphometry, way beside way."""
     rows = [
@@ -266,6 +292,8 @@ SECTIONS: tuple[tuple[str, str, Callable[[list[dict[str, Any]]], str], tuple[str
     ("remodeling", "Remodeling", remodeling, ("throughput", "year")),
     ("limits", "How far from the limit", limits, ("limits",)),
     ("microfe", "Micro-FE", microfe, ()),
+    ("steps_microfe", "Micro-FE, steps to 1e-7", steps, ()),
+    ("gpu_plan", "Micro-FE, planned for a GPU", gpu_plan, ()),
     ("morphometry", "Morphometry", ways, ("morphometry",)),
     ("device_morphometry", "Morphometry on the device", device_kernels, ()),
     ("cells", "Cells", cells, ()),

@@ -36,6 +36,8 @@ _CROSS = np.flatnonzero(np.abs(_CUBE).sum(axis=1) <= 1)
 _LOOK = 256
 #: Candidates that are drawn at once, at least: spares are drawn only where a site is still wanted.
 _DRAWN = 2048
+#: The same two where much is worked on at once: all that there are, and so many of those that lie on the surface.
+_LOOK_WIDE = 4096
 _FACES = [(axis, offset, _MIDDLE + offset * 5 ** (2 - axis)) for axis, offset in window.faces()]
 
 
@@ -68,7 +70,7 @@ def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) ->
 
     def block(k: Array) -> Array:
         slab = jax.lax.dynamic_slice_in_dim(padded, k * planes, planes + 4, axis=0)
-        area, _, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool), (k < blocks).astype(jnp.int32))
+        area, _, _ = window.surface_area(slab, jnp.zeros(slab.shape, bool))
         area = jnp.minimum(area, AREA_LIMIT)[2:-2]
         if labels is None:
             return jnp.sum(area, axis=(1, 2))
@@ -150,6 +152,7 @@ def sites(
     stream: int = 0,
     place: Array | None = None,
     moves: bool = True,
+    wide: bool = False,
 ) -> tuple[Array, Array, Array, Array]:
     """Draw the birth sites of one step.
 
@@ -165,13 +168,15 @@ def sites(
         stream: static, added to the streams of the random numbers.
         place: (nz, ny, nx) uint8, compartments, which no birth leaves when it is moved.
         moves: static; whether births on held surface are moved, or are none at all.
+        wide: static; as of `Plan`.
 
     Returns:
         (position, index, wanted, found): (births, 3) int32 positions, (births,) int32 candidate indices, the number
         of births that the process asked for and of sites found on free surface (at most ``wanted``).
     """
     shape = fraction.shape
-    size = min(max(_DRAWN, candidates // 8), candidates)
+    size = candidates if wide else min(max(_DRAWN, candidates // 8), candidates)
+    together = min(_LOOK_WIDE, size) if wide else _LOOK
     turns = -(-candidates // size)
 
     def drawn_at(index: Array) -> tuple[Array, Array]:
@@ -189,6 +194,22 @@ def sites(
         place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
         return place[..., 0], place[..., 1], place[..., 2]
 
+    def where_open(position: Array, likely: Array) -> Array:
+        """Which of the likely places have a face neighbor that is no bone."""
+        if wide:
+            bone = fraction[around(jnp.where(likely[:, None], position, 0), _CUBE[_CROSS])] >= window.BONE
+            return likely & ~bone.all(axis=1)
+        inside = window.Ranked.of(likely[None, None])
+
+        def sort_out(turn: Array, open_side: Array) -> Array:
+            nth = turn * together + jnp.arange(together, dtype=jnp.int32)
+            which = inside.place(nth)
+            bone = fraction[around(position[which], _CUBE[_CROSS])] >= window.BONE
+            return open_side.at[jnp.where((nth < inside.count) & ~bone.all(axis=1), which, size)].set(True, mode="drop")
+
+        rounds = (inside.count + together - 1) // together
+        return jax.lax.fori_loop(0, rounds, sort_out, jnp.zeros(size, bool))
+
     def draw(seen: _Seen) -> _Seen:
         start = seen.turn * size
         index = start + jnp.arange(size, dtype=jnp.int32)
@@ -198,19 +219,10 @@ def sites(
         likely = (fraction[tuple(position.T)] >= window.BONE) & (index < candidates)
         if weight is not None:
             likely &= drawn < AREA_LIMIT * weight(tuple(position.T))
-        inside = window.Ranked.of(likely[None, None])
-
-        def sort_out(turn: Array, open_side: Array) -> Array:
-            nth = turn * _LOOK + jnp.arange(_LOOK, dtype=jnp.int32)
-            which = inside.place(nth)
-            bone = fraction[around(position[which], _CUBE[_CROSS])] >= window.BONE
-            return open_side.at[jnp.where((nth < inside.count) & ~bone.all(axis=1), which, size)].set(True, mode="drop")
-
-        rounds = (inside.count + _LOOK - 1) // _LOOK
-        near = window.Ranked.of(jax.lax.fori_loop(0, rounds, sort_out, jnp.zeros(size, bool))[None, None])
+        near = window.Ranked.of(where_open(position, likely)[None, None])
 
         def look(turn: Array, seen: _Seen) -> _Seen:
-            nth = turn * _LOOK + jnp.arange(_LOOK, dtype=jnp.int32)
+            nth = turn * together + jnp.arange(together, dtype=jnp.int32)
             which = near.place(nth)
             here = position[which]
             z, y, x = around(here, _CUBE)
@@ -231,7 +243,7 @@ def sites(
                 kind=seen.kind.at[marked].set((kind + 1).astype(jnp.uint8), mode="drop"),
             )
 
-        seen = jax.lax.fori_loop(0, (near.count + _LOOK - 1) // _LOOK, look, seen)
+        seen = jax.lax.fori_loop(0, (near.count + together - 1) // together, look, seen)
         return seen._replace(turn=seen.turn + 1)
 
     def go_on(seen: _Seen) -> Array:

@@ -25,7 +25,6 @@ from microct.kernels.bmu_table import (
     Fields,
     Local,
     Plan,
-    chunks,
     of_compartment,
     places,
     write,
@@ -89,8 +88,9 @@ def bear(
         OSTEONAL: (demand.osteons, plan.osteon_candidates, plan.osteons),
     }[flag]
     position, index, wanted, found = activation.sites(
-        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place, not osteonal
-    )
+        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place,
+        not osteonal, plan.wide,
+    )  # fmt: skip
     high, salt = random.words(seed, step, random.DEPTH + stream, index)
     kind = jnp.zeros(births, jnp.uint8) if place is None else place[tuple(position.T)] & COMPARTMENT
     depth = demand.packet if modeling else demand.radius if osteonal else of_compartment(demand.depth, kind)
@@ -120,7 +120,8 @@ def bear(
             return osteon.tunnel(inside & ~owned, course, mean, left, cones, plan)
         highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
         growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
-        return cav.carve(fraction, owned, position - corner, mean, area, growth, salt, geometry, modeling)
+        origin = position - corner
+        return cav.carve(fraction, owned, origin, mean, area, growth, salt, geometry, modeling, not plan.wide)
 
     def carve(which: Array, mine: Array, held: tuple[BMUTable, Array, Array]) -> tuple[BMUTable, Array, Array]:
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
@@ -209,10 +210,10 @@ def _in_order(corner: Array, found: Array, plan: Plan, geometry: cav.Geometry, w
         return jax.lax.fori_loop(0, found, lambda k, c: work(first + k, first == 0, c), carry)
 
     edge = jnp.asarray(geometry.window, jnp.int32)
-    group = min(corner.shape[0], _GROUP)
+    group, size = min(corner.shape[0], _GROUP), plan.carve_chunk
     index = jnp.arange(group)
 
-    def one_group(number: Array, carry: Any) -> Any:
+    def one_group(number: Array | int, carry: Any) -> Any:
         base = number * group
         here = corner[jnp.minimum(base + index, corner.shape[0] - 1)]
         overlap = (jnp.abs(here[:, None] - here[None]) < edge).all(axis=2) & (index[:, None] > index[None])
@@ -221,15 +222,15 @@ def _in_order(corner: Array, found: Array, plan: Plan, geometry: cav.Geometry, w
             waiting, carry = held
             ready = waiting & ~(overlap & waiting[None]).any(axis=1)
             running = jnp.cumsum(ready.astype(jnp.int32))
-
-            def chunk(start: Array, carry: Any) -> Any:
-                nth = start + jnp.arange(plan.carve_chunk)
-                which = jnp.minimum(jnp.searchsorted(running, nth + 1), group - 1).astype(jnp.int32)
-                return work(base + which, nth < running[-1], carry)
-
-            return waiting & ~ready, chunks(running[-1], plan.carve_chunk, chunk, carry)
+            # As many as go together; the others are as ready in the next wave, beside those that waited for these.
+            nth = jnp.arange(size)
+            which = jnp.searchsorted(running, nth + 1, method="scan_unrolled").astype(jnp.int32)
+            carry = work(base + jnp.minimum(which, group - 1), nth < running[-1], carry)
+            return waiting & ~(ready & (running <= size)), carry
 
         waiting = base + index < found
         return jax.lax.while_loop(lambda held: held[0].any(), wave, (waiting, carry))[1]
 
+    if corner.shape[0] <= group:
+        return one_group(0, carry)
     return jax.lax.fori_loop(0, (found + group - 1) // group, one_group, carry)

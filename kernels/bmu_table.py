@@ -27,7 +27,7 @@ UNIT_WEIGHT, UNIT_WALL = 64, 128
 COMPARTMENT, MODELING, OSTEONAL, BACKWARD = 3, 4, 8, 16
 #: The compartments in which osteonal BMUs are born.
 ENDOCORTICAL, INTRACORTICAL = 1, 2
-#: Most rows that are moved at once.
+#: Rows that are moved at once, at least.
 _MOVED = 32
 
 
@@ -200,6 +200,13 @@ class Plan:
     tunnel: cav.Geometry | None = None
     axis: int = 0
 
+    @property
+    def wide(self) -> bool:
+        """Whether much is worked on at once, as on a GPU: what a CPU gains by work in small parts is lost there to
+        launches, and to loops whose end only the host can decide.
+        """
+        return self.carve_chunk > 1
+
 
 def empty_table(rows: int, entries: int) -> BMUTable:
     """A table without BMUs."""
@@ -249,17 +256,18 @@ def enlarged(table: BMUTable, rows: int) -> BMUTable:
     return jax.tree.map(lambda old, new: jnp.concatenate([old, new]), table, more)
 
 
-@partial(jax.jit, donate_argnames="table")
-def compacted(table: BMUTable, count: Array) -> tuple[BMUTable, Array]:
+@partial(jax.jit, static_argnames="together", donate_argnames="table")
+def compacted(table: BMUTable, count: Array, together: int = _MOVED) -> tuple[BMUTable, Array]:
     """The live rows first, in order of birth, the others empty; and their number.
 
     Args:
         table: donated. count: rows in use; the work is in proportion to it.
+        together: static; rows that are moved at once, as far as the table is a multiple of them; `_MOVED` at least.
     """
     rows, entries = table.cell.shape
     live = jnp.sum(table.live)
     order = jnp.argsort(~table.live, stable=True).astype(jnp.int32)
-    size = math.gcd(_MOVED, rows)
+    size = math.gcd(max(_MOVED, together), rows)
     blank = empty_table(size, entries)
 
     # A row only moves forward, so that rows still to be read are never written over.

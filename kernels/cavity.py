@@ -169,6 +169,7 @@ def carve(
     salt: Array,
     geometry: Geometry,
     modeling: bool = False,
+    alone: bool = True,
 ) -> Cavity:
     """Work out the cavity of a BMU born at ``origin``.
 
@@ -183,12 +184,14 @@ def carve(
         geometry: static sizes.
         modeling: static; bone is formed on the patch, `depth` thick, and nothing is eroded: the front stops above the
             surface, at a negative `Cavity.final_front`.
+        alone: static; whether no other cavity is worked out beside this one, so that it is worth keeping what is read
+            more than once (`window.kept`).
     """
     reach = geometry.reach
-    once = (origin[0] < 2**20).astype(jnp.int32)
+    once = (origin[0] < 2**20).astype(jnp.int32) if alone else None
     fraction, held = w.kept(once, fraction, owned.astype(jnp.uint8))
     bone, owned = fraction >= BONE, held != 0
-    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area)
+    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area, once)
 
     # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
     far = (reach * reach + 1) << _PAYLOAD_BITS
@@ -224,11 +227,11 @@ def carve(
     delta, profile, way_down, shallow, marrow = w.kept(once, delta, profile, way_down, shallow, marrow)
 
     steps = reach + reach // 2 + 1
-    in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces) & (shallow != 0)
+    in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces, alone) & (shallow != 0)
     in_marrow = marrow > 1
     if modeling:
         # Marrow that hangs together with the patch, not that beyond a thin plate.
-        in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces)
+        in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces, alone)
     members = w.Ranked.of(in_bone | in_marrow)
     count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
     valid = nth < count
@@ -247,11 +250,12 @@ def carve(
 
     def enough(front: Array) -> Array:
         if modeling:
-            bone = bone_at(-front, listed_delta, listed_profile, before, dither)
-            return w.total(jnp.where(valid, bone - before, 0)) >= mass
-        return w.total(jnp.where(valid, eroded(front, listed_delta, listed_profile, before, dither), 0)) >= mass
+            moved = bone_at(-front, listed_delta, listed_profile, before, dither) - before
+        else:
+            moved = eroded(front, listed_delta, listed_profile, before, dither)
+        return w.total(jnp.where(valid, moved, 0), alone=alone) >= mass
 
-    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT), 0) * (-1 if modeling else 1)
+    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT, alone), 0) * (-1 if modeling else 1)
     return Cavity(
         jnp.where(valid & (mass > 0), at, -1),
         listed_delta.astype(jnp.int16),

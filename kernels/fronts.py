@@ -58,11 +58,14 @@ def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where:
 
 
 def _unsupported(
-    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, thinnest: Array
+    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, thinnest: Array, plan: Plan
 ) -> Array:
     """Which of the voxels that ask (tiles, TILE) may not be refilled. They are few: the bone around them is read for
-    them alone.
+    them alone; where much is worked on at once without listing them, since reading nothing costs nothing there.
     """
+    if plan.wide:
+        open_floor = asks & (_beneath(fraction, *place, floor, asks) < thinnest)
+        return open_floor & ~_in_a_pit(fraction, *place, open_floor)
     few, size = Ranked.of(asks[None]), _ASKED * asks.shape[0]
     z, y, x, floor = (part.ravel() for part in (*place, floor))
 
@@ -104,15 +107,22 @@ class _Picked(NamedTuple):
     count: Array
 
     @classmethod
-    def of(cls, mask: Array, once: Array, plan: Plan) -> _Picked:
+    def of(cls, mask: Array, once: Array | None, plan: Plan) -> _Picked:
         """The tiles of a mask (rows, tiles); ``once`` as in `window.kept`."""
+        size = _LISTED * plan.tile_chunk
+        room = -(-mask.size // size) * size
+        if plan.wide:
+            chosen = mask.ravel()
+            rank = jnp.cumsum(chosen.astype(jnp.int32))
+            to, number = jnp.where(chosen, rank - 1, room), jnp.arange(mask.size, dtype=jnp.int32)
+            tile = jnp.zeros(room, jnp.int32).at[to].set(number, mode="drop", unique_indices=True)
+            return cls(tile, rank[-1])
         (mask,) = kept(once, mask.astype(jnp.uint8))
-        ranked, size = Ranked.of(mask[None] != 0), _LISTED * plan.tile_chunk
+        ranked = Ranked.of(mask[None] != 0)
 
         def some(start: Array, tile: Array) -> Array:
             return put_rows(tile, ranked.place(start + jnp.arange(size, dtype=jnp.int32)), start)
 
-        room = -(-mask.size // size) * size
         return cls(chunks(ranked.count, size, some, jnp.zeros(room, jnp.int32)), ranked.count)
 
     def some(self, start: Array, size: int) -> tuple[Array, Array]:
@@ -181,7 +191,7 @@ def _decide(
 ) -> _Decided:
     """What becomes of each voxel that a front touches, or that waits, in the bone as it is."""
     rows, per_row = tiles.low.shape
-    once = (step >= 0).astype(jnp.int32)
+    once = None if plan.wide else (step >= 0).astype(jnp.int32)
     work = _Picked.of(table.live[:, None] & (clock.crossed(tiles) | tiles.waiting), once, plan)
 
     def decide(start: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -200,7 +210,7 @@ def _decide(
         z, y, x = places(table.corner[row], cell)
         now = read(fraction, z, y, x, used).astype(jnp.int32)
         (asks,) = kept(once, (used & fills & (target > now) & (now < thinnest)).astype(jnp.uint8))
-        denied = _unsupported(fraction, (z, y, x), floor, asks != 0, thinnest)
+        denied = _unsupported(fraction, (z, y, x), floor, asks != 0, thinnest, plan)
         refilled = jnp.where(denied, now, jnp.maximum(now, target))
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
         change = jnp.where(used, new - now, 0)
@@ -245,7 +255,7 @@ def _let_go(
     at_rest = ~decided.moved & ~decided.waiting.any(axis=1)
     over = (clock.age >= clock.give_up) | ((clock.age >= clock.last) & at_rest)
     per_row = tiles.low.shape[1]
-    once = (decided.work.count >= 0).astype(jnp.int32)
+    once = None if plan.wide else (decided.work.count >= 0).astype(jnp.int32)
     left = _Picked.of((table.live & over)[:, None] & (tiles.low <= tiles.high), once, plan)
 
     def let_go(start: Array, owner: Array) -> Array:

@@ -104,16 +104,9 @@ def poisson(seed: int, step: int, mean: float, stream: int = COUNT) -> int:
     parts = max(1, int(np.ceil(mean / 500.0)))
     high, low = words(np.uint32(seed), np.uint32(step), stream, np.arange(parts), np)
     uniform = (high.astype(np.float64) * 2.0**32 + low.astype(np.float64) + 0.5) * 2.0**-64
+    # Chances of 0, 1, 2 ... up to where nothing is left, one after the other; each part is looked up in their sums.
     part_mean = mean / parts
-    count = 0
-    for u in uniform:
-        k, probability = 0, np.exp(-part_mean)
-        cumulative = probability
-        while u > cumulative and probability > 0.0:
-            k += 1
-            probability *= part_mean / k
-            cumulative += probability
-            if k > part_mean + 60.0 * (1.0 + part_mean**0.5):
-                break
-        count += k
-    return count
+    most = int(part_mean + 60.0 * (1.0 + part_mean**0.5)) + 1
+    chance = np.cumprod(np.concatenate([[np.exp(-part_mean)], part_mean / np.arange(1.0, most + 1.0)]))
+    last = min(int(np.count_nonzero(chance)), most)
+    return int(np.searchsorted(np.cumsum(chance), uniform).clip(max=last).sum())

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 
 from microct.kernels import cavity as cav
 from microct.kernels.bmu_table import MODELING, BMUTable, Cones, Plan, Schedule, chunks, of_compartment, put_rows
+from microct.kernels.patch import narrowed
 
 Array = Any
 
@@ -24,8 +25,8 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
     """
     size = min(plan.row_chunk, table.born.shape[0])
     born = step - schedule.refill_start
-    first = jnp.searchsorted(table.born, born, side="left").astype(jnp.int32)
-    end = jnp.searchsorted(table.born, born, side="right").astype(jnp.int32)
+    first = jnp.searchsorted(table.born, born, side="left", method="scan_unrolled").astype(jnp.int32)
+    end = jnp.searchsorted(table.born, born, side="right", method="scan_unrolled").astype(jnp.int32)
 
     def some(start: Array, stops: Array) -> Array:
         start = jnp.minimum(first + start, table.born.shape[0] - size)
@@ -48,8 +49,16 @@ def set_refill_ends(table: BMUTable, step: Array, schedule: Schedule, wall: Arra
             hit = lost(middle) >= kept.astype(jnp.int32)
             return jnp.where(hit, low, middle), jnp.where(hit, middle, high)
 
-        bounds = (jnp.full_like(rows.final_front, -GROWTH_LIMIT), rows.final_front)
-        stop = jax.lax.fori_loop(0, 13, halve, bounds)[1]
+        least = jnp.full_like(rows.final_front, -GROWTH_LIMIT)
+        if plan.wide:
+            stop = narrowed(
+                lambda front: lost(front) >= kept.astype(jnp.int32),
+                least - 1,
+                rows.final_front,
+                GROWTH_LIMIT + 1 + cav.FRONT_LIMIT,
+            )
+        else:
+            stop = jax.lax.fori_loop(0, 13, halve, (least, rows.final_front))[1]
         due = (rows.born == born) & ((rows.kind & MODELING) == 0)
         stop = jnp.where(due, stop, jax.lax.dynamic_slice_in_dim(stops, start, size))
         return put_rows(stops, stop, start)

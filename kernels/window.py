@@ -100,8 +100,12 @@ def beside(wide: Array, axis: int, offset: int) -> Array:
     return wide
 
 
-def total(values: Array, *others: Array, of: Any = None) -> Array:
-    """Sum of int32 values, or of what ``of`` makes of these and others of their shape."""
+def total(values: Array, *others: Array, of: Any = None, alone: bool = True) -> Array:
+    """Sum of int32 values, or of what ``of`` makes of these and others of their shape; in runs where it is ``alone``
+    (static), plainly beside others.
+    """
+    if not alone:
+        return jnp.sum(of(values, *others) if of else values)
     return _in_runs(jnp.add, jnp.sum, [part.ravel() for part in (values, *others)], of)
 
 
@@ -219,10 +223,12 @@ def grown_by_faces(bits: Array) -> Array:
     return bits | _along_x(bits) | _along(bits, 1) | _along(bits, 0)
 
 
-def flood(seeds: Array, passable: Array, steps: int, grow: Any) -> Array:
-    """Voxels of ``passable`` that ``seeds`` reach in ``steps`` dilations (`grown` or `grown_by_faces`)."""
+def flood(seeds: Array, passable: Array, steps: int, grow: Any, alone: bool = True) -> Array:
+    """Voxels of ``passable`` that ``seeds`` reach in ``steps`` dilations (`grown` or `grown_by_faces`); not ``alone``
+    (static) without a loop, whose turns would cost as much as they do.
+    """
     way = packed(passable)
-    reached = jax.lax.fori_loop(0, steps, lambda _, bits: grow(bits) & way, packed(seeds) & way)
+    reached = jax.lax.fori_loop(0, steps, lambda _, bits: grow(bits) & way, packed(seeds) & way, unroll=not alone)
     return unpacked(reached, passable.shape[2])
 
 

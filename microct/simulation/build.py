@@ -220,15 +220,16 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
     usual = births * (_SPARE / _SPARE_FELT if weighted else 1.0)
     rows = usual * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
-    rows = math.ceil((rows + 32) / 32) * 32
     on_cpu = jax.default_backend() == "cpu"
+    row_chunk = 4 if on_cpu else 256
+    rows = _whole(rows, row_chunk)
     plan = Plan(
         model.plan.geometry,
         candidates,
         births_most,
-        carve_chunk=1 if on_cpu else min(256, births_most),
-        row_chunk=min(4 if on_cpu else 256, rows),
-        tile_chunk=128 if on_cpu else 8192,
+        carve_chunk=1 if on_cpu else min(max(_bucket(usual / 4.0), 64), 256, births_most),
+        row_chunk=row_chunk,
+        tile_chunk=128 if on_cpu else 32768,
         packet_candidates=packet_candidates,
         packets=packets_most,
     )
@@ -295,7 +296,13 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     journey = int(cones.travel) * window[axis] / FRONT
     usual = most * canals * _SPARE
     rows = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
-    return replace(model, plan=plan, rows=model.rows._replace(tunnels=math.ceil((rows + 32) / 32) * 32))
+    return replace(model, plan=plan, rows=model.rows._replace(tunnels=_whole(rows, plan.row_chunk)))
+
+
+def _whole(rows: float, together: int) -> int:
+    """Rows of a table with some to spare, in whole chunks of those that are worked on together (32 at least)."""
+    chunk = max(together, 32)
+    return math.ceil((rows + 32) / chunk) * chunk
 
 
 def _bucket(size: float) -> int:

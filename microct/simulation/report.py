@@ -120,8 +120,11 @@ def _compartments(state: State, model: Model, previous: State | None) -> dict[st
     if model.place is None:
         return {}
     fraction, place = np.asarray(state.fields.fraction), np.asarray(model.place)
-    volume = np.bincount(place.ravel(), weights=fraction.ravel(), minlength=4) / 255.0
-    surface = activation.surfaces(fraction, place)
+    # Plane by plane, so that nothing as large as the volume is made.
+    planes = list(zip(place, fraction, strict=True))
+    mass = [sum(int(held[kind == n].sum(dtype=np.int64)) for kind, held in planes) for n in range(4)]
+    volume = np.array(mass) / 255.0
+    surface = activation.surfaces(state.fields.fraction, model.place)
     cube = float(np.prod(model.spacing_mm))
     found = {"Ct.Po.now": places.porosity(fraction, place)}
     born = [0.0] * 4
@@ -150,8 +153,8 @@ def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, flo
 
 def _mineral(state: State, model: Model) -> dict[str, float]:
     """Mineral of the tissue by its age, and the density of the whole block."""
-    fraction = np.asarray(state.fields.fraction)
-    ages = bmdd.tissue_ages(fraction, np.asarray(state.fields.formed_on), state.step, model.calendar.step_days)
+    fraction, formed_on = state.fields.fraction, state.fields.formed_on
+    ages = bmdd.tissue_ages(fraction, formed_on, state.step, model.calendar.step_days)
     if ages.bone <= 0.0:
         return {"vBMD": 0.0}
     found = bmdd.bmdd(ages)

@@ -77,7 +77,8 @@ def _block(state: State, model: Model, until: int) -> State:
         intracortical=state.ledger.intracortical + int(where[2]),
         periosteal=state.ledger.periosteal + int(where[3]),
     )
-    kept = [compacted(table, count) for table, count in zip(tables.there, counts.there, strict=True)]
+    together = model.plan.row_chunk
+    kept = [compacted(table, count, together) for table, count in zip(tables.there, counts.there, strict=True)]
     room = model.plan.births + model.plan.packets, model.plan.osteons
     if not int(done):
         # At least one of them has no room for the births of a step.
@@ -158,11 +159,8 @@ def _demand(state: State, model: Model, steps: int) -> Demand:
 
 def take_stock(state: State) -> State:
     """At a reporting time: bone that hangs on nothing is lost, and the surface is measured anew."""
-    fraction = np.array(state.fields.fraction)
-    gone = islands.lost(fraction)
-    if gone.any():
-        ledger = state.ledger._replace(islands=state.ledger.islands + int(fraction[gone].sum(dtype=np.int64)))
-        fraction[gone] = 0
-        fields = state.fields._replace(fraction=jnp.asarray(fraction))
-        state = dataclasses.replace(state, fields=fields, ledger=ledger)
+    fraction, gone = islands.cleared(state.fields.fraction)
+    if gone:
+        ledger = state.ledger._replace(islands=state.ledger.islands + gone)
+        state = dataclasses.replace(state, fields=state.fields._replace(fraction=fraction), ledger=ledger)
     return dataclasses.replace(state, surface=activation.surface(fraction))

@@ -9,17 +9,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 from microct.status import InputError
 from microct.tissue import mineral
+from microct.tissue.formed import mass_by_step
 from microct.tissue.mineral import MineralLaw
 
 #: Width of a bin [Ca wt %]: one gray level of quantitative backscattered electron imaging (Roschger; unverified).
 BIN_WT = 0.17
 #: Classes of equal share into which a steady population's ages are cut.
 _CLASSES = 512
-_CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,8 @@ class TissueAges:
 
 
 def tissue_ages(
-    fraction: np.ndarray,
-    formed_on: np.ndarray,
+    fraction: np.ndarray | jax.Array,
+    formed_on: np.ndarray | jax.Array,
     step: int,
     step_days: float,
     turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR,
@@ -64,17 +65,9 @@ def tissue_ages(
     """
     if fraction.shape != formed_on.shape:
         raise InputError(f"tissue ages: expected fields of one shape, got {fraction.shape} and {formed_on.shape}")
-    mass = np.zeros(step + 2)
-    flat, when = fraction.reshape(-1), formed_on.reshape(-1)
-    for start in range(0, flat.size, _CHUNK):
-        held, formed_here = flat[start : start + _CHUNK], when[start : start + _CHUNK]
-        # Most bone is the scan's: it is what is left of all when what was formed since is counted.
-        new = np.flatnonzero(formed_here.astype(bool) & held.astype(bool))
-        part = np.bincount(formed_here[new], held[new], minlength=step + 2)
-        if len(part) > step + 2:
-            raise InputError(f"tissue ages: a voxel was formed in step {len(part) - 1}, after the last step {step}")
-        part[0] = held.sum(dtype=np.int64) - part.sum()
-        mass += part
+    mass, last = mass_by_step(fraction, formed_on, step)
+    if last > step + 1:
+        raise InputError(f"tissue ages: a voxel was formed in step {last}, after the last step {step}")
     mass /= 255.0
     formed = np.flatnonzero(mass[1:]) + 1
     years = step_days / mineral.DAYS_PER_YEAR

@@ -14,14 +14,14 @@ CANDIDATES, BIRTHS = 512, 64
 SEED = 20
 MEAN = 10.0  # births of a step
 
-sites = jax.jit(activation.sites, static_argnames=("candidates", "births"))
+sites = jax.jit(activation.sites, static_argnames=("candidates", "births", "wide"))
 
 
-def drawn(fraction, step, count, owner=None, seed=SEED, candidates=CANDIDATES, births=BIRTHS):
+def drawn(fraction, step, count, owner=None, seed=SEED, candidates=CANDIDATES, births=BIRTHS, wide=False):
     """(positions of the births, candidates' indices, births asked for)."""
     owner = np.zeros(fraction.shape, np.uint8) if owner is None else owner
     position, index, wanted, found = sites(
-        fraction, owner, np.uint32(seed), np.int32(step), np.int32(count), candidates, births
+        fraction, owner, np.uint32(seed), np.int32(step), np.int32(count), candidates, births, wide=wide
     )
     found = int(found)
     return np.asarray(position)[:found], np.asarray(index)[:found], int(wanted)
@@ -40,12 +40,13 @@ def many_sites(ball):
     return np.concatenate([position for position, _, _ in steps]), np.array([wanted for _, _, wanted in steps])
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("held", [False, True])
-def test_sites_are_those_of_the_definition(ball, held):
+def test_sites_are_those_of_the_definition(ball, held, wide):
     owner = np.zeros(ball.shape, np.uint8)
     owner[:, :12] = held
     for step in (0, 3):
-        position, index, wanted = drawn(ball, step, 400, owner)
+        position, index, wanted = drawn(ball, step, 400, owner, wide=wide)
         expected, asked = definition.birth_sites(ball, owner, SEED, step, 400, CANDIDATES, BIRTHS)
         assert len(expected) > 3
         assert wanted == asked

@@ -20,14 +20,14 @@ SALT = 12345
 DEEPER = cav.FRONT_LIMIT / cav.FRONT
 N = 64
 
-carve = jax.jit(cav.carve, static_argnames="geometry")
+carve = jax.jit(cav.carve, static_argnames=("geometry", "alone"))
 
 
 def geometry(voxel_um):
     return bmu.geometry(UNIT, voxel_um, DEEPEST_UM, (999, 999, 999))
 
 
-def carved(fraction, voxel_um=40.0, depth_um=47.0, origin=None, owned=None, growth=0.0):
+def carved(fraction, voxel_um=40.0, depth_um=47.0, origin=None, owned=None, growth=0.0, alone=True):
     """The cavity, NumPy; ``fraction`` fills the window."""
     static = geometry(voxel_um)
     assert fraction.shape == static.window
@@ -35,9 +35,8 @@ def carved(fraction, voxel_um=40.0, depth_um=47.0, origin=None, owned=None, grow
     owned = np.zeros(fraction.shape, bool) if owned is None else owned
     depth, area = np.float32(depth_um / voxel_um), np.float32(bmu.footprint_faces(UNIT, voxel_um))
     place = np.array(origin, np.int32)
-    return jax.tree.map(
-        np.asarray, carve(fraction, owned, place, depth, area, np.float32(growth), np.uint32(SALT), static)
-    )
+    numbers = place, depth, area, np.float32(growth), np.uint32(SALT)
+    return jax.tree.map(np.asarray, carve(fraction, owned, *numbers, static, alone=alone))
 
 
 def places(cavity):
@@ -204,7 +203,10 @@ def test_members_and_depths_are_those_of_brute_force(name, growth):
     fraction, depth = BONES[name], 47.0 / 40.0
     owned = np.zeros(fraction.shape, bool)
     patch = brute.patch_around(fraction, owned, (8, 8, 8), bmu.footprint_faces(UNIT, 40.0))
-    compare(fraction, carved(fraction, growth=growth), patch, owned, depth, growth)
+    cavity = carved(fraction, growth=growth)
+    compare(fraction, cavity, patch, owned, depth, growth)
+    for one, other in zip(cavity, carved(fraction, growth=growth, alone=False), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_voxels_of_another_bmu_are_walked_around():

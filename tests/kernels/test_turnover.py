@@ -178,21 +178,25 @@ def quarters():
 
 
 @pytest.mark.parametrize(
-    ("wall_um", "start", "local", "place", "packets", "cones"),
+    ("wall_um", "start", "local", "place", "packets", "cones", "wide"),
     [
-        (40.0, 21, False, False, 0, 0),
-        (50.0, 9, False, False, 0, 0),
-        pytest.param(44.0, 13, True, False, 0, 0, marks=pytest.mark.slow),
-        pytest.param(44.0, 15, True, True, 40, 0, marks=pytest.mark.slow),
-        pytest.param(44.0, 17, True, True, 40, 60, marks=pytest.mark.slow),
-        pytest.param(44.0, 14, False, True, 24, 0, marks=pytest.mark.slow),
-        (44.0, 22, False, True, 0, 60),
+        (40.0, 21, False, False, 0, 0, False),
+        (50.0, 9, False, False, 0, 0, False),
+        pytest.param(44.0, 13, True, False, 0, 0, False, marks=pytest.mark.slow),
+        pytest.param(44.0, 15, True, True, 40, 0, False, marks=pytest.mark.slow),
+        pytest.param(44.0, 17, True, True, 40, 60, False, marks=pytest.mark.slow),
+        pytest.param(44.0, 17, True, True, 40, 60, True, marks=pytest.mark.slow),
+        pytest.param(44.0, 14, False, True, 24, 0, False, marks=pytest.mark.slow),
+        (44.0, 22, False, True, 0, 60, False),
     ],
 )
-def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets, cones):
-    """All fronts, floors, releases, births and claims of two steps, bit for bit, amid BMUs in all their phases."""
+def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets, cones, wide):
+    """All fronts, floors, releases, births and claims of two steps, bit for bit, amid BMUs in all their phases; also
+    where many are worked on at once.
+    """
     local, place = uneven() if local else None, quarters() if place else None
     plan = dataclasses.replace(TUNNELS, packets=packets and 8) if cones else MODELING if packets else PLAN
+    plan = dataclasses.replace(plan, carve_chunk=5, row_chunk=7, tile_chunk=45) if wide else plan
     bone = Bone(foam(), wall_um, 48 if local else 24, plan=plan, local=local, place=place, packets=packets, cones=cones)
     bone.go(start)
     host = None if place is None else np.asarray(place)
@@ -301,9 +305,10 @@ def test_a_block_stops_before_births_might_not_fit():
     assert rows - PLAN.births < bone.count <= rows
 
 
-def test_compacting_keeps_the_live_rows_in_order(whole):
+@pytest.mark.parametrize("together", [1, ROWS])
+def test_compacting_keeps_the_live_rows_in_order(whole, together):
     live = np.flatnonzero(np.asarray(whole.table.live))
-    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count)
+    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count, together)
     for rows in (ROWS, 2 * ROWS):
         table = table if rows == ROWS else bmu_table.enlarged(table, rows)
         assert int(count) == len(live) > 5

@@ -1,5 +1,6 @@
 """Bone that hangs on nothing is lost, and nothing else is."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from microct.imaging import phantoms
+from microct.kernels import loose
 from microct.remodeling import islands
 
 
@@ -36,6 +38,24 @@ def block():
 @given(arrays(np.uint8, (5, 6, 7), elements=st.sampled_from([0, 0, 0, 60, 200])))
 def test_lost_is_the_definition(fraction):
     np.testing.assert_array_equal(islands.lost(fraction), lost_by_definition(fraction))
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_what_is_left_is_the_definition_on_host_and_device(monkeypatch, on_device):
+    """Bone in one piece and in many, with more and less than half of it in the largest; at the border and inside."""
+    monkeypatch.setattr(islands, "has_accelerator", lambda: on_device)
+    monkeypatch.setattr(loose, "_AT_ONCE", 2)
+    rng = np.random.default_rng(5)
+    in_one_piece = 0
+    for share in (0.0, 0.02, 0.05, 0.1, 0.15, 0.3, 0.9, 1.0):
+        fraction = np.where(rng.random((12, 13, 40)) < share, rng.integers(100, 256, (12, 13, 40)), 0).astype(np.uint8)
+        fraction[:, :, 30:33] = 0
+        in_one_piece += loose.without_loose(jnp.asarray(fraction)) is not None
+        lost = lost_by_definition(fraction)
+        left, held = islands.cleared(jnp.asarray(fraction))
+        np.testing.assert_array_equal(np.asarray(left), np.where(lost, 0, fraction))
+        assert held == int(fraction[lost].sum(dtype=np.int64))
+    assert 2 < in_one_piece < 8
 
 
 def test_nothing_is_lost_on_a_healthy_plate_or_sphere():

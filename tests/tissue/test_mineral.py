@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, special
 
 from microct.status import InputError, StudyError
-from microct.tissue import mineral
+from microct.tissue import formed, mineral
 from microct.tissue.bmdd import TissueAges, bmdd, calcium_map, steady_ages, tissue_ages
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR, MineralLaw
 
@@ -86,8 +86,10 @@ def test_density_and_modulus_are_those_of_their_mixture() -> None:
     assert 850 < float(mineral.tissue_density(22.0)) < 1100
 
 
-def test_ages_of_a_run() -> None:
+@pytest.mark.parametrize("on_device", [False, True])
+def test_ages_of_a_run(monkeypatch, on_device) -> None:  # type: ignore[no-untyped-def]
     """The scan's bone is a steady population that has aged; bone of a step is as old as the run since then."""
+    monkeypatch.setattr(formed, "has_accelerator", lambda: on_device)
     fraction = np.zeros((4, 4, 4), np.uint8)
     formed_on = np.zeros(fraction.shape, np.uint16)
     fraction[0], fraction[1], formed_on[1] = 255, 51, 80
@@ -98,6 +100,24 @@ def test_ages_of_a_run() -> None:
     assert ages.mean(LAW.calcium(ages.age_yr)) * ages.bone == pytest.approx(expected, rel=2e-3)
     with pytest.raises(InputError, match="after the last step"):
         tissue_ages(fraction, formed_on, 50, 10.0)
+
+
+@pytest.mark.parametrize("on_device", [False, True])
+def test_bone_is_counted_by_the_step_in_which_it_was_formed(monkeypatch, on_device) -> None:  # type: ignore[no-untyped-def]
+    """Chunk by chunk on the host, plane by plane on a device; the last step is told, also where it is too late."""
+    monkeypatch.setattr(formed, "has_accelerator", lambda: on_device)
+    monkeypatch.setattr(formed, "_CHUNK", 100)
+    random = np.random.default_rng(3)
+    fraction = (random.integers(0, 256, (6, 7, 8)) * (random.random((6, 7, 8)) < 0.7)).astype(np.uint8)
+    for latest in (1, 511, 900):
+        formed_on = (random.integers(0, latest + 1, fraction.shape)).astype(np.uint16)
+        formed_on[0, 0, 0], fraction[0, 0, 0], formed_on[0, 0, 1], fraction[0, 0, 1] = latest, 9, 60000, 0
+        for steps in (300, latest):
+            expected = np.bincount(formed_on.ravel(), fraction.ravel(), steps + 2)
+            mass, last = formed.mass_by_step(fraction, formed_on, steps)
+            assert last == latest
+            if latest < steps + 2:
+                np.testing.assert_array_equal(mass, expected[: steps + 2])
 
 
 def test_the_map_of_calcium_has_the_mean_of_the_ages() -> None:
