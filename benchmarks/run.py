@@ -51,6 +51,7 @@ QUESTIONS = (
     Question("checkpoint", 0.04),
     Question("reference", 0.05),
     Question("startup", 0.03),
+    Question("gpu_plan", 0.05),
 )
 #: Only where it is asked for by name or by --from-nothing.
 DEMO = Question("demo", 0.1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,6 +28,15 @@ class Mesh:
     nodes: np.ndarray
     modulus: np.ndarray
     positions: np.ndarray
+
+    @property
+    def numbering(self) -> object:
+        """What only meshes of the same voxels have in common."""
+        return self.nodes
+
+    def with_modulus(self, modulus: np.ndarray) -> Mesh:
+        """The same voxels with other moduli (voxels,) float32."""
+        return replace(self, modulus=modulus)
 
 
 def mesh(modulus: np.ndarray, periodic: bool = False) -> Mesh:

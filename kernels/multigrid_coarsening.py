@@ -33,6 +33,17 @@ class Cells:
     nodes: np.ndarray
     node_count: int
 
+    @property
+    def count(self) -> int:
+        """How many cells there are."""
+        return len(self.nodes)
+
+    @property
+    def at_ends(self) -> int:
+        """Most cells at the two ends of one axis."""
+        ends = [(self.places[:, a] == 0) | (self.places[:, a] == self.shape[a] - 1) for a in range(3)]
+        return max(int(end.sum()) for end in ends)
+
 
 @dataclass(frozen=True)
 class Coarsening:
@@ -53,6 +64,11 @@ class Coarsening:
     stretched: np.ndarray
     points: np.ndarray
     owner: np.ndarray
+
+    @property
+    def more(self) -> int:
+        """How many rows come after those of the coarse cells."""
+        return len(self.owner) - int(self.parent.max(initial=-1)) - 1
 
 
 def coarsen(fine: Cells, periodic: bool, whole: bool, split: bool = True) -> tuple[Cells, Coarsening]:

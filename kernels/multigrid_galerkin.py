@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,12 +23,16 @@ from jax import lax
 from microct.kernels.elasticity import CORNERS, dot, stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.gathering import gathered_sum, incident, widest, width_for
-from microct.kernels.multigrid_coarsening import Coarsening
 
 Array = Any
 
+_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
+
 #: Matrices that are carried up and added at a time: 2.3 kB each.
 _BATCH = 2048
+
+#: Matrices from which on a device carries an eighth of them up at a time; lists of so many are filled up to eighths.
+_LONG = 1 << 17
 
 # 1-D interpolation from the corners of a parent to those of its lower child, its upper child, or a child as long as it
 _HALVES = np.array([[[1.0, 0.0], [0.5, 0.5]], [[0.5, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]])
@@ -79,20 +83,29 @@ def padded(array: np.ndarray, rows: int, fill: int = 0) -> np.ndarray:
     return out
 
 
-def exceptions(
-    bone: Mesh, steps: tuple[Coarsening, ...], fixed: np.ndarray, poisson_ratio: float, on_device: bool
-) -> tuple[np.ndarray, Array]:
-    """Cells of the second level whose stiffness differs from the rule, and by what.
+class Odd(NamedTuple):
+    """Voxels whose stiffness differs from the rule, arrays of numpy.
+
+    Attributes:
+        nodes: (n, 8) int32.
+        modulus: (n,) float32.
+        parent, slot, stretched: (n,) int32, int8, int8, as in `multigrid_coarsening.Coarsening`.
+    """
+
+    nodes: np.ndarray
+    modulus: np.ndarray
+    parent: np.ndarray
+    slot: np.ndarray
+    stretched: np.ndarray
+
+
+def odd_voxels(bone: Mesh, steps: tuple[Any, ...], fixed: np.ndarray) -> Odd:
+    """Voxels at held nodes, and such as are stretched or have a parent that is.
 
     Args:
         bone: voxels.
-        steps: to every next level, at least one.
+        steps: `multigrid_coarsening.Coarsening` to every next level, at least one.
         fixed: (nodes, 3) bool, displacement that is given.
-        poisson_ratio: of the bone.
-        on_device: whether the matrices shall be an array of jax.
-
-    Returns:
-        (cells,) int32 ascending, and (at least as many, 24, 24) float32.
     """
     first = steps[0]
     different = first.stretched != 0
@@ -101,59 +114,80 @@ def exceptions(
     for corner in range(8):
         different |= fixed[bone.nodes[:, corner]].any(axis=1)
     which = np.flatnonzero(different)
-    on_device &= len(which) > 0
+    return Odd(bone.nodes[which], bone.modulus[which], first.parent[which], first.slot[which], first.stretched[which])
+
+
+def exceptions(odd: Odd, fixed: np.ndarray, poisson_ratio: float, on_device: bool) -> tuple[np.ndarray, Array]:
+    """Cells of the second level whose stiffness differs from the rule, and by what.
+
+    Args:
+        odd: all voxels that differ.
+        fixed: (nodes, 3) bool, displacement that is given.
+        poisson_ratio: of the bone.
+        on_device: whether the matrices shall be an array of jax.
+
+    Returns:
+        (cells,) int32 ascending, and (at least as many, 24, 24) float32.
+    """
+    on_device &= len(odd.nodes) > 0
     matrix = stiffness_matrix(poisson_ratio).astype(np.float32)
     rule = children(poisson_ratio).astype(np.float32)
 
     def more(rows: np.ndarray) -> Array:
-        here = which[rows]
-        kept: Array = ~fixed[bone.nodes[here]].reshape(-1, 24)
-        modulus: Array = bone.modulus[here, None, None]
-        by_rule: Array = rule[first.slot[here]]
+        kept, modulus = ~fixed[odd.nodes[rows]].reshape(-1, 24), odd.modulus[rows, None, None]
+        slot, stretched = odd.slot[rows], odd.stretched[rows]
         if on_device:
-            kept, modulus, by_rule = jnp.asarray(kept), jnp.asarray(modulus), jnp.asarray(by_rule)
+            return _odd_at_once(kept, modulus, _kind(slot, stretched), matrix, rule, _every_to_child())
         true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
-        return carried(true, first.slot[here], first.stretched[here]) - modulus * by_rule
+        return carried(true, slot, stretched) - modulus * rule[slot]
 
-    cells, place = np.unique(first.parent[which], return_inverse=True)
+    cells, place = np.unique(odd.parent, return_inverse=True)
     return cells.astype(np.int32), summed(place.astype(np.int32), more, len(cells), on_device)
 
 
+@jax.jit
+def _odd_at_once(kept: Array, modulus: Array, kind: Array, matrix: Array, rule: Array, every: Array) -> Array:
+    true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
+    return _carried_at_once(true, kind, every) - modulus * jnp.asarray(rule).at[kind >> 3].get(**_VALID)
+
+
+def moduli_of_grandchildren(bone: Mesh, steps: tuple[Any, ...], rows: int) -> np.ndarray:
+    """(rows, 64) float32 moduli of the voxels of each cell of the third level."""
+    one, two = steps[0], steps[1]
+    modulus = np.zeros((rows, 64), np.float32)
+    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
+    modulus[two.parent[one.parent], place] = bone.modulus
+    return modulus
+
+
 def second(
-    bone: Mesh,
-    steps: tuple[Coarsening, ...],
-    moduli: np.ndarray,
-    odd: tuple[np.ndarray, Array],
+    step: tuple[np.ndarray, np.ndarray, np.ndarray],
+    moduli: np.ndarray | None,
+    extra: Array,
+    modulus: Array,
     poisson_ratio: float,
-    rows: int,
 ) -> Array:
     """(rows, 24, 24) matrices of the third level: 64 moduli times what each place gives, and what `exceptions` add.
 
     Args:
-        bone: voxels.
-        steps: to the second and the third level.
-        moduli: (cells, 8) of the second level.
-        odd: from `exceptions`.
+        step: parent, slot, stretched of the cells with exceptions.
+        moduli: (cells, 8) of them; None: none is stretched.
+        extra: (at least as many, 24, 24) from `exceptions`.
+        modulus: (rows, 64) from `moduli_of_grandchildren`.
         poisson_ratio: of the bone.
-        rows: at least the cells of the third level.
     """
-    one, two = steps[0], steps[1]
-    cells, extra = odd
+    parent, slot, stretched = step
     by_rule = children(poisson_ratio).astype(np.float32)
 
     def more(rows: np.ndarray) -> Array:
-        slot, stretched = two.slot[cells[rows]], two.stretched[cells[rows]]
-        if not stretched.any():
-            return carried(extra[rows], slot, stretched)
-        own = np.tensordot(moduli[cells[rows]], by_rule, 1)  # what the rule gives is carried up in another way too
-        return carried(extra[rows] + own, slot, stretched) - carried(own, slot, 0 * stretched)
+        if moduli is None:
+            return carried(extra, slot[rows], stretched[rows], rows)
+        own = np.tensordot(moduli[rows], by_rule, 1)  # what the rule gives is carried up in another way too
+        return carried(extra[rows] + own, slot[rows], stretched[rows]) - carried(own, slot[rows], 0 * stretched[rows])
 
-    above, index = np.unique(two.parent[cells], return_inverse=True)
+    above, index = np.unique(parent, return_inverse=True)
     added = summed(index.astype(np.int32), more, len(above), not isinstance(extra, np.ndarray))
-    modulus = np.zeros((rows, 64), np.float32)
-    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
-    modulus[two.parent[one.parent], place] = bone.modulus
-    there = padded(above.astype(np.int32), len(added), rows)
+    there = padded(above.astype(np.int32), len(added), len(modulus))
     return _by_rule_and_more(jax.device_put(modulus), _grandchildren(poisson_ratio), there, added)
 
 
@@ -163,35 +197,58 @@ def _by_rule_and_more(modulus: Array, rule: Array, there: Array, added: Array) -
     return matrices.at[there].add(added, mode="drop", unique_indices=True)
 
 
-def next_level(matrices: Array, step: Coarsening, rows: int, on_device: bool) -> Array:
-    """(rows, 24, 24) matrices of coarse cells from those of the level before."""
+def next_level(matrices: Array, step: tuple[np.ndarray, np.ndarray, np.ndarray], rows: int, on_device: bool) -> Array:
+    """(rows, 24, 24) matrices of coarse cells from those of the level before; ``step``: parent, slot, stretched."""
     here = matrices if on_device else np.asarray(matrices)
-    total = summed(
-        step.parent, lambda rows: carried(here[rows], step.slot[rows], step.stretched[rows]), rows, on_device
-    )
+    parent, slot, stretched = step
+    total = summed(parent, lambda which: carried(here, slot[which], stretched[which], which), rows, on_device)
     return jax.device_put(total)
 
 
-def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray) -> Array:
-    """(n, 24, 24) stiffness of children on the corners of their parents."""
-    kind = slot.astype(np.int16) * 8 + stretched
+def carried(matrices: Array, slot: np.ndarray, stretched: np.ndarray, which: np.ndarray | None = None) -> Array:
+    """(n, 24, 24) stiffness of children, all or the rows ``which``, on the corners of their parents."""
+    kind = _kind(slot, stretched)
     if isinstance(matrices, np.ndarray):
-        out = np.empty_like(matrices)
+        here = matrices if which is None else matrices[which]
+        out = np.empty_like(here)
         for each in np.unique(kind):
-            to = _to_child(int(each) >> 3, int(each) & 7).astype(matrices.dtype)
+            to = _to_child(int(each) >> 3, int(each) & 7).astype(here.dtype)
             rows = np.flatnonzero(kind == each)
-            half = (matrices[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
+            half = (here[rows].reshape(-1, 24) @ to).reshape(-1, 24, 24).transpose(0, 2, 1)
             out[rows] = (half.reshape(-1, 24) @ to).reshape(-1, 24, 24)
         return out
-    every = np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
-    return _carried_at_once(matrices, jnp.asarray(kind), jnp.asarray(every))
+    return carried_at_once(matrices, kind, which)
+
+
+def carried_at_once(matrices: Array, kind: Array, which: Array | None = None) -> Array:
+    """`carried`, on the device; ``kind`` (n,) is 8 times the slot, plus the bits of where a child is stretched."""
+    return _carried_at_once(matrices, kind, _every_to_child(), which)
 
 
 @jax.jit
-def _carried_at_once(matrices: Array, kind: Array, every: Array) -> Array:
-    to = every[kind]
-    half = jnp.einsum("nij,njk->nik", matrices, to, precision=lax.Precision.HIGHEST)
-    return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+def _carried_at_once(matrices: Array, kind: Array, every: Array, which: Array | None = None) -> Array:
+    def of(kind: Array, part: Array) -> Array:
+        here = part if which is None else matrices.at[part].get(**_VALID)
+        to = jnp.asarray(every).at[kind].get(**_VALID)
+        half = jnp.einsum("nij,njk->nik", here, to, precision=lax.Precision.HIGHEST)
+        return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
+
+    part = matrices if which is None else which
+    if len(kind) < _LONG:
+        return of(kind, part)
+    # part by part, since what is laid down meanwhile takes twice the room of the matrices
+    parts = lax.map(lambda each: of(*each), (kind.reshape(8, -1), part.reshape(8, -1, *part.shape[1:])))
+    return parts.reshape(-1, 24, 24)
+
+
+def _kind(slot: np.ndarray, stretched: np.ndarray) -> np.ndarray:
+    return slot.astype(np.int16) * 8 + stretched
+
+
+@lru_cache(maxsize=1)
+def _every_to_child() -> np.ndarray:
+    """(64, 24, 24) float32 `_to_child` of every kind."""
+    return np.stack([_to_child(each >> 3, each & 7) for each in range(64)]).astype(np.float32)
 
 
 def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: int, on_device: bool) -> Array:
@@ -208,10 +265,7 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
     """
     if on_device:
         every = padded(np.arange(len(index)), filled(len(index) + 1))
-        rows = filled(count)
-        names = jnp.asarray(padded(index, len(every)))[:, None]
-        width = width_for(int(widest(names, len(index), rows)))
-        return _gathered(matrices(every), incident(names, len(index), rows, width))
+        return added_up(jnp.asarray(padded(index, len(every))), len(index), matrices(every), filled(count))
     out = np.zeros((count, 24, 24), np.float32)
     order = np.argsort(index, kind="stable")
     ordered = index[order]
@@ -224,6 +278,13 @@ def summed(index: np.ndarray, matrices: Callable[[np.ndarray], Array], count: in
         out[ordered[groups]] = np.add.reduceat(matrices(order[groups[0] : stop]), groups - groups[0], axis=0)
         first = last
     return out
+
+
+def added_up(index: Array, count: int, matrices: Array, rows: int) -> Array:
+    """(rows, 24, 24) sums of the first ``count`` matrices, fewer than there are, that fall to the same ``index``."""
+    names = index[:, None]
+    width = width_for(int(widest(names, count, rows)))
+    return _gathered(matrices, incident(names, count, rows, width))
 
 
 @jax.jit

@@ -11,19 +11,38 @@ import numpy as np
 
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
+from microct.kernels.elasticity_mesh_device import DeviceMesh
 from microct.kernels.fused_products import around_nodes, packed
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
+from microct.kernels.multigrid_coarsening_device import (
+    DeviceCells,
+    DeviceCoarsening,
+    coarsen_on_device,
+    on_device,
+)
 from microct.kernels.multigrid_galerkin import (
     children,
     exceptions,
     filled,
     interpolation,
+    moduli_of_grandchildren,
     next_level,
+    odd_voxels,
     padded,
     second,
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
+from microct.kernels.multigrid_setup_device import (
+    lists_on_host,
+    moduli_of_children_on_device,
+    moduli_of_grandchildren_on_device,
+    next_level_on_device,
+    odd_voxels_on_device,
+    points_on_device,
+    resized,
+    rows_of,
+)
 from microct.kernels.parities import in_parities
 
 #: The lattice of the coarsest level has at most this many cells; its matrix is inverted as a whole.
@@ -41,25 +60,50 @@ PACKED_FROM = 1 << 16
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
 
+#: Cells from which on a device coarsens them, and to how many: a worker of the host takes some 0.35 us for each, and to
+#: compile it for a level takes a second or two. Eight times more cells than the last would have no number in int32.
+_MANY, _MOST = 1 << 20, 250_000_000
+
+#: Matrices of fewer cells are carried up and added on the host, also for a device: to compile that takes longer.
+_FEW = 1 << 16
+
 #: Rows of the lists of every level: see `capacity`.
 Capacity = tuple[tuple[int, int, int, int], ...]
 
 
 @dataclass(frozen=True)
 class Structure:
-    """What depends on where the bone is: cells of every level, and how each comes from the one before."""
+    """What depends on where the bone is: cells of every level, and how each comes from the one before.
+
+    Those of the first levels may lie on the device: then all of the first lists do.
+    """
 
     mesh: Mesh
-    cells: tuple[Cells, ...]
-    steps: tuple[Coarsening, ...]
+    cells: tuple[Cells | DeviceCells, ...]
+    steps: tuple[Coarsening | DeviceCoarsening, ...]
 
 
-def structure(mesh: Mesh, split: bool = True) -> Structure:
-    """Coarsen until what is left can be inverted as a whole."""
-    cells = [Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))]
-    steps = []
-    while np.prod(cells[-1].shape) > COARSEST and not _can_be_inverted(3 * cells[-1].node_count, len(mesh.voxels)):
-        coarse, step = coarsen(cells[-1], mesh.periodic, len(cells) == 1 or not split, split)
+def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Structure:
+    """Coarsen until what is left can be inverted as a whole.
+
+    Args:
+        mesh: voxels of the bone.
+        split: see `coarsen`; without it all is done on the host.
+        many: cells from which on a device coarsens them; None: `_MANY`, and on a CPU never.
+    """
+    if many is None and jax.default_backend() != "cpu":
+        many = _MANY
+    cells: list[Cells | DeviceCells] = [_finest(mesh, many if split else None)]
+    steps: list[Coarsening | DeviceCoarsening] = []
+    while np.prod(cells[-1].shape) > COARSEST and not _can_be_inverted(3 * cells[-1].node_count, cells[0].count):
+        last, whole = cells[-1], len(cells) == 1
+        coarse: Cells | DeviceCells
+        step: Coarsening | DeviceCoarsening
+        if isinstance(last, DeviceCells):
+            coarse, step = coarsen_on_device(last, mesh.periodic, whole)
+            coarse = coarse.on_host() if coarse.count < (many or 0) else coarse
+        else:
+            coarse, step = coarsen(last, mesh.periodic, whole or not split, split)
         cells.append(coarse)
         steps.append(step)
     return Structure(mesh, tuple(cells), tuple(steps))
@@ -67,6 +111,16 @@ def structure(mesh: Mesh, split: bool = True) -> Structure:
 
 def _can_be_inverted(unknowns: int, voxels: int) -> bool:
     return unknowns <= LARGEST and unknowns**3 <= _INVERTED * voxels
+
+
+def _finest(mesh: Mesh, many: int | None) -> Cells | DeviceCells:
+    """The voxels, on the device where there are ``many``."""
+    count = mesh.cells.count if isinstance(mesh, DeviceMesh) else len(mesh.voxels)
+    wanted = many is not None and many <= count <= _MOST
+    if wanted and isinstance(mesh, DeviceMesh):
+        return mesh.cells
+    voxels = Cells(mesh.shape, mesh.voxels, mesh.nodes, len(mesh.positions))
+    return on_device(voxels) if wanted else voxels
 
 
 def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capacity:
@@ -81,13 +135,11 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
     """
     sizes: list[tuple[int, int, int, int]] = []
     for level, cells in enumerate(of.cells):
-        extra = 0
-        if level == 1:  # cells at two opposite faces, which a load case may hold; more of them make the list longer
-            ends = [(cells.places[:, a] == 0) | (cells.places[:, a] == cells.shape[a] - 1) for a in range(3)]
-            extra = max(int(end.sum()) for end in ends)
-        more = len(of.steps[level - 1].owner) - len(cells.nodes) if level else 0
-        exact = (len(cells.nodes) + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
-        points = 2 * more + 0.05 * len(cells.nodes) if level > 1 else 0
+        # cells at two opposite faces, which a load case may hold; more of them make the list longer
+        extra = cells.at_ends if level == 1 else 0
+        more = of.steps[level - 1].more if level else 0
+        exact = (cells.count + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
+        points = 2 * more + 0.05 * cells.count if level > 1 else 0
         rows, nodes, extras = (filled(n * (1 + room)) for n in exact[:3])
         need = (rows, nodes, extras, filled(points))
         if len(at_least) == len(of.cells) and all(n <= m for n, m in zip(exact, at_least[level], strict=True)):
@@ -117,69 +169,121 @@ def hierarchy(
     """
     sizes = capacity(of) if sizes is None else sizes
     side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
-    levels = [_level(of, n, sizes, fixed) for n in range(len(of.cells))]
+    finest = of.cells[0]
+    modulus: Any
+    free: Any = padded(~fixed, sizes[0][1])
+    if isinstance(finest, DeviceCells):
+        if not side_by_side:
+            raise ValueError("cells that lie on the device are made for products side by side")
+        own = of.mesh.moduli if isinstance(of.mesh, DeviceMesh) else padded(of.mesh.modulus, len(finest.nodes))
+        modulus, free = jnp.asarray(own), jnp.asarray(free)
+    else:
+        modulus = of.mesh.modulus
+    levels = [_level(of, n, sizes, modulus, free, side_by_side) for n in range(len(of.cells))]
     last = len(levels) - 1
-    matrices: Any = None
     if last:
-        extra_cells, extra = exceptions(of.mesh, of.steps, fixed, poisson_ratio, side_by_side)
-        levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
-    for n in range(2, len(levels)):
-        if n == 2:
-            matrices = second(of.mesh, of.steps, levels[1].modulus, (extra_cells, extra), poisson_ratio, sizes[n][0])
-        else:
-            matrices = next_level(matrices, of.steps[n - 1], sizes[n][0], side_by_side)
-        half = side_by_side and len(matrices) >= PACKED_FROM
-        levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
-    if last == 1:
-        whole = np.tensordot(levels[1].modulus.astype(float), children(poisson_ratio), 1)
-        whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
-    elif last == 0:
+        levels, whole = _with_stiffness(of, levels, sizes, modulus, fixed, poisson_ratio, side_by_side)
+    else:
         kept = (~fixed)[of.mesh.nodes].reshape(-1, 24)
         whole = of.mesh.modulus[:, None, None] * stiffness_matrix(poisson_ratio)
         whole = whole * kept[:, :, None] * kept[:, None, :]
-    else:
-        whole = np.asarray(matrices)
+    coarsest = of.cells[last]
+    coarsest = coarsest.on_host() if isinstance(coarsest, DeviceCells) else coarsest
     tree = Hierarchy(
         levels=tuple(levels),
-        coarsest=_pseudo_inverse(of.cells[last], whole[: len(of.cells[last].nodes)], 3 * sizes[last][1]),
+        coarsest=_pseudo_inverse(coarsest, whole[: coarsest.count], 3 * sizes[last][1]),
         stiffness=stiffness_matrix(poisson_ratio).astype(np.float32),
         children=in_parities(children(poisson_ratio)).astype(np.float32),
         children_diagonal=np.diagonal(children(poisson_ratio), axis1=1, axis2=2).astype(np.float32),
         interpolation=interpolation(),
     )
     tree = jax.device_put(tree)
-    return _knowing_neighbors(tree, of.mesh) if side_by_side else tree
+    return _knowing_neighbors(tree, of, modulus, sizes[0][0]) if side_by_side else tree
 
 
-def _level(of: Structure, n: int, sizes: Capacity, fixed: np.ndarray) -> Level:
+def _with_stiffness(
+    of: Structure,
+    levels: list[Level],
+    sizes: Capacity,
+    modulus: Any,
+    fixed: np.ndarray,
+    poisson_ratio: float,
+    side_by_side: bool,
+) -> tuple[list[Level], np.ndarray]:
+    """The levels with the matrices of all below the finest, and those of the last."""
+    finest, steps = of.cells[0], of.steps
+    if isinstance(finest, DeviceCells):
+        odd = odd_voxels_on_device(finest, modulus, steps, sizes[1][0], levels[0].free)
+    else:
+        odd = odd_voxels(of.mesh, steps, fixed)
+    extra_cells, extra = exceptions(odd, fixed, poisson_ratio, side_by_side)
+    levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
+    if len(levels) == 2:
+        whole = np.tensordot(np.asarray(levels[1].modulus, float), children(poisson_ratio), 1)
+        whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
+        return levels, whole
+    matrices: Any = None
+    for n in range(2, len(levels)):
+        step, rows = steps[n - 1], sizes[n][0]
+        if n == 2:
+            grandchildren: Any
+            if isinstance(finest, DeviceCells):
+                grandchildren = moduli_of_grandchildren_on_device(steps, modulus, finest.count, sizes[1][0], rows)
+            else:
+                grandchildren = moduli_of_grandchildren(of.mesh, steps, rows)
+            taken = rows_of(step, extra_cells)
+            moduli = np.asarray(levels[1].modulus[extra_cells]) if taken[2].any() else None
+            matrices = second(taken, moduli, extra, grandchildren, poisson_ratio)
+        elif side_by_side and isinstance(step, DeviceCoarsening) and of.cells[n - 1].count >= _FEW:
+            matrices = next_level_on_device(matrices, step, of.cells[n - 1].count, rows)
+        else:
+            count = of.cells[n - 1].count
+            matrices = next_level(matrices, lists_on_host(step, count), rows, side_by_side and count >= _FEW)
+        half = side_by_side and len(matrices) >= PACKED_FROM
+        levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
+    return levels, np.asarray(matrices)
+
+
+def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side_by_side: bool) -> Level:
     """Level ``n`` without its stiffness; the last two nodes of voxels are read by nobody."""
     cells = of.cells[n]
     rows, points, _, more_rows = sizes[n]
-    modulus = None
-    if n == 0:
-        modulus = padded(of.mesh.modulus, rows)
-    if n == 1:
-        modulus = np.zeros((rows, 8), np.float32)
-        modulus[of.steps[0].parent, of.steps[0].slot] = of.mesh.modulus
+    nodes: Any = None
+    moduli: Any = None
+    if n == 0 and not side_by_side:
+        nodes, moduli = _voxels(of.mesh, rows, points - 2), padded(modulus, rows)
+    elif n == 0:
+        pass  # nodes will know what lies around them
+    elif isinstance(cells, DeviceCells):
+        nodes = resized(cells.nodes, np.int32(cells.count), rows, points - 1)
+    else:
+        nodes = padded(cells.nodes, rows, points - 1)
+    if n == 1 and isinstance(of.steps[0], DeviceCoarsening):
+        moduli = moduli_of_children_on_device(of.steps[0], modulus, of.cells[0].count, rows)
+    elif n == 1:
+        moduli = np.zeros((rows, 8), np.float32)
+        moduli[of.steps[0].parent, of.steps[0].slot] = modulus
     level = Level(
-        count=np.int32(len(cells.nodes)),
-        nodes=padded(cells.nodes, rows, points - 1) if n else _voxels(of.mesh, rows, points - 2),
-        modulus=modulus,
+        count=np.int32(cells.count),
+        nodes=nodes,
+        modulus=moduli,
         matrices=None,
         extra_count=np.int32(0),
         extra_cells=None,
         extra=None,
-        free=padded(~fixed, points) if n == 0 else None,
+        free=free if n == 0 else None,
         points=None,
         more_count=np.int32(0),
         more_points=None,
         more_cells=None,
         more_round=None,
-        smoothing=np.zeros((points, 1 if n == 0 else 3), np.float32),
+        smoothing=(jnp if side_by_side else np).zeros((points, 1 if n == 0 else 3), np.float32),
     )
-    return (
-        level._replace(**_points(of.steps[n - 1], len(cells.nodes), sizes[n - 1][1], rows, more_rows)) if n else level
-    )
+    if n == 0:
+        return level
+    step, finer_nodes = of.steps[n - 1], sizes[n - 1][1]
+    points_of = points_on_device if isinstance(step, DeviceCoarsening) else _points
+    return level._replace(**points_of(step, cells.count, finer_nodes, rows, more_rows))  # type: ignore[arg-type]
 
 
 def _voxels(bone: Mesh, rows: int, nobody: int) -> np.ndarray:
@@ -196,7 +300,7 @@ def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level
     if isinstance(extra, np.ndarray):
         extra = padded(extra[: len(cells)], rows)
     else:
-        extra = jnp.zeros((rows, 24, 24), extra.dtype).at[: len(extra)].set(extra[:rows])
+        extra = resized(extra, np.int32(len(cells)), rows)
     return level._replace(extra_count=np.int32(len(cells)), extra_cells=padded(cells, rows), extra=extra)
 
 
@@ -220,11 +324,14 @@ def _points(step: Coarsening, count: int, finer_nodes: int, rows: int, more_rows
 _packed = jax.jit(packed)
 
 
-def _knowing_neighbors(tree: Hierarchy, bone: Mesh) -> Hierarchy:
+def _knowing_neighbors(tree: Hierarchy, of: Structure, modulus: Any, rows: int) -> Hierarchy:
     """The hierarchy with what lies around the nodes of every level."""
-    fine = tree.levels[0]
-    nodes = jnp.asarray(padded(bone.nodes, fine.modulus.shape[0]))
-    around, moduli = around_nodes(nodes, fine.modulus, fine.count, fine.smoothing.shape[0], bone.periodic)
+    fine, cells = tree.levels[0], of.cells[0]
+    if isinstance(cells, DeviceCells):
+        nodes = cells.nodes
+    else:
+        nodes, modulus = jnp.asarray(padded(cells.nodes, rows)), jnp.asarray(padded(modulus, rows))
+    around, moduli = around_nodes(nodes, modulus, fine.count, fine.smoothing.shape[0], of.mesh.periodic)
     levels = [fine._replace(nodes=None, modulus=moduli, around=around)]
     for level in tree.levels[1:]:
         places = level.smoothing.shape[0]

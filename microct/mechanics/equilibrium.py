@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -12,10 +13,13 @@ import numpy as np
 
 from microct.kernels import elasticity, multigrid, multigrid_setup
 from microct.kernels.components import label
-from microct.kernels.elasticity_mesh import Mesh, mesh
-from microct.kernels.multigrid_galerkin import padded
+from microct.kernels.elasticity_mesh import Mesh
+from microct.kernels.elasticity_mesh_device import numbered
+from microct.kernels.multigrid_coarsening_device import DeviceCells
+from microct.kernels.multigrid_galerkin import filled, padded
 from microct.kernels.multigrid_levels import Hierarchy
 from microct.kernels.multigrid_products import fine_forces, fine_product
+from microct.kernels.multigrid_setup_device import resized
 from microct.mechanics.loading import LoadCase
 from microct.status import InputError, InternalError, MicroctError
 
@@ -95,7 +99,7 @@ class Equilibrium:
         """Bring bone into equilibrium.
 
         Args:
-            bone: from `loaded_mesh` or `microct.kernels.elasticity_mesh.mesh`.
+            bone: from `loaded_mesh` or `microct.kernels.elasticity_mesh_device.numbered`.
             case: load case on that mesh.
             start: an earlier solution of the same cases, of this bone or of one that differs in some voxels.
 
@@ -105,7 +109,7 @@ class Equilibrium:
         """
         cases = case.displacement.shape[1]
         refuse_too_large(len(bone.positions), cases)
-        if self.structure is not None and self.structure.mesh.nodes is bone.nodes:
+        if self.structure is not None and self.structure.mesh.numbering is bone.numbering:
             self.structure = replace(self.structure, mesh=bone)  # only the moduli are new
         else:
             self.structure = multigrid_setup.structure(bone)
@@ -125,19 +129,18 @@ class Equilibrium:
 
         with jax.enable_x64(True):
             stiffness = jax.device_put(elasticity.stiffness_matrix(self.poisson_ratio))
-            given = np.where(case.fixed[:, None, :], case.displacement, 0)
             pushed = 0.0 if case.force is None else on_device(case.force)
             affine = None if case.strain is None else _strained(tree, stiffness, jnp.asarray(case.strain))
             if affine is not None:
                 pushed = pushed - affine
-            moved = on_device(given)
+            moved = _given(case, rows)
             left = _left(tree, stiffness, moved, pushed)
             size = _lengths(left)
             if case.strain is not None:  # loads cancel wherever bone is uniform: compare with the largest, or with none
                 scale = float(np.sqrt((bone.modulus.astype(float) ** 2).sum()) * np.abs(case.strain).max())
                 size = jnp.full_like(size, jnp.maximum(size.max(), 1e-9 * scale))
             if start is not None and start.displacement.shape[1] == cases:
-                moved = on_device(np.where(case.fixed[:, None, :], given, carried_over(start, bone)))
+                moved = on_device(np.where(case.fixed[:, None, :], case.displacement, carried_over(start, bone)))
                 left = _left(tree, stiffness, moved, pushed)
             iterations, residual = 0, float(_largest(left, size))
             # conjugate gradients believe in a residual that drifts: begin again from the true one
@@ -155,10 +158,8 @@ class Equilibrium:
             if not np.isfinite(residual):
                 raise InternalError(f"{case.name}: the solver broke down after {iterations} steps (numbers overflowed)")
             force = _forces(tree, stiffness, moved)
-            voxels = jax.device_put(padded(bone.nodes, self.capacity[0][0]))
             together = {} if tree.levels[0].around is None else {"most": 1 << 18}  # where many work side by side
-            strain = elasticity.voxel_strain(moved, voxels, **together)
-            strain = strain[: len(bone.nodes)]
+            strain = elasticity.voxel_strain(moved, self._nodes(bone), **together)[: len(bone.modulus)]
             if affine is None or case.strain is None:
                 energy = jnp.einsum("nci,ndi->cd", moved, force, precision="highest")
             else:
@@ -178,6 +179,14 @@ class Equilibrium:
                 poisson_ratio=self.poisson_ratio,
             )
         return answer
+
+    def _nodes(self, bone: Mesh) -> jax.Array:
+        """(rows, 8) nodes of the voxels on the device, as many rows as lists of voxels have; some more beyond them."""
+        rows = self.capacity[0][0]
+        cells = None if self.structure is None else self.structure.cells[0]
+        if isinstance(cells, DeviceCells):
+            return cells.nodes if len(cells.nodes) == rows else resized(cells.nodes, cells.count, rows)
+        return jax.device_put(padded(bone.nodes, rows))
 
     def _periodic_energy(
         self, bone: Mesh, waves: jax.Array, force: jax.Array, affine: jax.Array, strain: np.ndarray
@@ -225,14 +234,16 @@ def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume
             )
     chosen = np.zeros(count + 1, bool)
     chosen[kept] = True
+    if len(kept) == count:
+        return numbered(modulus_mpa), 0
     carrying = chosen[labels]
-    return mesh(np.where(carrying, modulus_mpa, 0)), int(bone.sum() - carrying.sum())
+    return numbered(np.where(carrying, modulus_mpa, 0)), int(bone.sum() - carrying.sum())
 
 
 def carried_over(start: Solution, bone: Mesh) -> np.ndarray:
     """(nodes, cases, 3) an earlier displacement on a bone that has changed; new nodes move as their neighbors do."""
     out = np.zeros((len(bone.positions), *start.displacement.shape[1:]))
-    if start.mesh.nodes is bone.nodes:
+    if start.mesh.numbering is bone.numbering:
         out[:] = start.displacement
         return out
     lattice = tuple(n + 1 for n in bone.shape)
@@ -302,6 +313,19 @@ def _strained(tree: Hierarchy, stiffness: jax.Array, strain: jax.Array) -> jax.A
     corners = jnp.asarray(elasticity.CORNERS, strain.dtype)
     rows = jnp.einsum("cij,kj->cki", strain, corners).reshape(len(strain), 24) @ stiffness  # (cases, 24)
     return fine_forces(fine, rows)
+
+
+def _given(case: LoadCase, rows: int) -> jax.Array:
+    """(rows, cases, 3) float64 displacement where it is given, 0 elsewhere; made of the few numbers that are given."""
+    node, axis = np.divmod(np.flatnonzero(case.fixed), 3)
+    values = case.displacement[node, :, axis].astype(float)
+    size = filled(len(node))
+    return _placed(padded(node, size, rows), padded(axis, size), padded(values, size), rows)
+
+
+@partial(jax.jit, static_argnames="rows")
+def _placed(node: jax.Array, axis: jax.Array, values: jax.Array, rows: int) -> jax.Array:
+    return jnp.zeros((rows, values.shape[1], 3), values.dtype).at[node, :, axis].set(values, mode="drop")
 
 
 def _left(tree: Hierarchy, stiffness: jax.Array, moved: jax.Array, pushed: jax.Array | float) -> jax.Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -151,7 +151,7 @@ def brittle_course(
             if not fails.any():
                 break
             broken |= fails
-            bone = replace(bone, modulus=np.where(broken, np.float32(BROKEN_SHARE) * whole, whole))
+            bone = bone.with_modulus(np.where(broken, np.float32(BROKEN_SHARE) * whole, whole))
             solution = solver.solve(bone, case, start=solution)
             spent += solution.iterations
         course.append((level, level * force_of(solution), float(broken.mean())))

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from microct.kernels.elasticity_mesh import mesh
+from microct.kernels.elasticity_mesh_device import numbered
 from microct.mechanics.equilibrium import Equilibrium, loaded_mesh, require
 from microct.mechanics.loading import kinematic, periodic
 from microct.mechanics.material import POISSON_RATIO, TISSUE_MODULUS_MPA, checked, modulus_field
@@ -90,7 +90,7 @@ def stiffness_tensor(
     if boundary == "periodic":
         kept = np.zeros(bone.shape, np.float32)
         kept[tuple(bone.voxels.T)] = bone.modulus
-        bone = mesh(kept, periodic=True)
+        bone = numbered(kept, periodic=True)
         case = periodic(bone)
     else:
         case = kinematic(bone)

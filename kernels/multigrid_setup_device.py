@@ -1,0 +1,169 @@
+"""Lists of levels whose cells lie on the device, made there: what `multigrid_setup` makes of arrays of numpy."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from microct.kernels.multigrid_coarsening_device import DeviceCells, DeviceCoarsening
+from microct.kernels.multigrid_galerkin import Odd, added_up, carried_at_once, filled, padded
+
+_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
+
+
+@partial(jax.jit, static_argnames=("rows", "fill"))
+def resized(array: jax.Array, count: jax.Array, rows: int, fill: int = 0) -> jax.Array:
+    """The first ``count`` rows of an array, and ``fill`` in all after them up to ``rows``."""
+    rest = ((0, max(rows - len(array), 0)), *((0, 0) for _ in array.shape[1:]))
+    real = (jnp.arange(rows) < count).reshape(-1, *(1 for _ in array.shape[1:]))
+    return jnp.where(real, jnp.pad(array[:rows], rest), fill)
+
+
+def moduli_of_children_on_device(step: DeviceCoarsening, modulus: jax.Array, count: int, rows: int) -> jax.Array:
+    """(rows, 8) float32 moduli of the ``count`` voxels of each cell of the second level."""
+    return _by_slot(step.parent, step.slot, modulus, np.int32(count), rows)
+
+
+@partial(jax.jit, static_argnames="rows")
+def _by_slot(parent: jax.Array, slot: jax.Array, modulus: jax.Array, count: jax.Array, rows: int) -> jax.Array:
+    parent = jnp.where(jnp.arange(len(parent)) < count, parent, rows)
+    moduli = jnp.zeros((rows, 8), jnp.float32)
+    return moduli.at[parent, slot.astype(jnp.int32)].set(modulus, mode="drop", unique_indices=True)
+
+
+def moduli_of_grandchildren_on_device(
+    steps: tuple[Any, ...], modulus: jax.Array, count: int, between: int, rows: int
+) -> jax.Array:
+    """(rows, 64) float32 moduli of the ``count`` voxels of each cell of the third level; ``between``: rows of lists."""
+    above = lists_of(steps[1], between)[:2]
+    return _by_two_slots(steps[0].parent, steps[0].slot, *above, modulus, np.int32(count), rows)
+
+
+@partial(jax.jit, static_argnames="rows")
+def _by_two_slots(
+    between: jax.Array,
+    slot: jax.Array,
+    parent: jax.Array,
+    slot_above: jax.Array,
+    modulus: jax.Array,
+    count: jax.Array,
+    rows: int,
+) -> jax.Array:
+    to = jnp.where(jnp.arange(len(between)) < count, parent.at[between].get(**_VALID), rows)
+    place = slot.astype(jnp.int32) * 8 + slot_above.at[between].get(**_VALID)
+    moduli = jnp.zeros((rows, 64), jnp.float32)
+    return moduli.at[to, place].set(modulus, mode="drop", unique_indices=True)
+
+
+@partial(jax.jit, static_argnames=("finer_nodes", "rows", "more_rows"))
+def _rows_of_points(
+    place: jax.Array,
+    row: jax.Array,
+    count: jax.Array,
+    more: jax.Array,
+    finer_nodes: int,
+    rows: int,
+    more_rows: int,
+) -> tuple[jax.Array, ...]:
+    name = jnp.arange(len(row), dtype=jnp.int32)
+    point, cell, further = place % 27, place // 27, row - count
+    first = jnp.full((rows, 27), finer_nodes - 1, jnp.int32)
+    first = first.at[jnp.where((row >= 0) & (further < 0), row, rows), point].set(
+        name, mode="drop", unique_indices=True
+    )
+    to = jnp.where(further >= 0, further, more_rows)
+    rest = jnp.full((more_rows, 27), finer_nodes - 1, jnp.int32)
+    rest = rest.at[to, point].set(name, mode="drop", unique_indices=True)
+    cells = jnp.zeros(more_rows, jnp.int32).at[to].max(cell, mode="drop")
+    # rows come round by round, and the cells of a round ascend
+    there = jnp.arange(more_rows) < more
+    begins = there & jnp.concatenate([jnp.zeros(1, bool), cells[1:] <= cells[:-1]])
+    rounds = jnp.where(there, jnp.cumsum(begins, dtype=jnp.int32), 0).astype(jnp.int8)
+    return first, rest, cells, rounds
+
+
+def points_on_device(step: DeviceCoarsening, count: int, finer_nodes: int, rows: int, more_rows: int) -> dict[str, Any]:
+    """The fields of a level of ``count`` cells that say where these lie on the finer one."""
+    more_rows = max(more_rows, filled(step.more))
+    first, rest, cells, rounds = _rows_of_points(
+        step.place, step.row, np.int32(count), np.int32(step.more), finer_nodes, rows, more_rows
+    )
+    return {
+        "points": first,
+        "more_count": np.int32(step.more),
+        "more_points": rest,
+        "more_cells": cells,
+        "more_round": rounds,
+    }
+
+
+@jax.jit
+def _different(
+    nodes: jax.Array, count: jax.Array, stretched: tuple[jax.Array, ...], free: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """(rows,) whether the stiffness of a voxel differs from the rule, and of how many it does.
+
+    ``stretched``: of the voxels, their parents, and whether those are.
+    """
+    own, parent, above = stretched
+    held = ~free.all(axis=1)
+    different = (own != 0) | (above.at[parent].get(**_VALID) != 0) | held.at[nodes].get(mode="clip").any(axis=1)
+    different &= jnp.arange(len(nodes)) < count
+    return different, different.sum()
+
+
+@partial(jax.jit, static_argnames="size")
+def _chosen(chosen: jax.Array, lists: tuple[jax.Array, ...], size: int) -> tuple[jax.Array, ...]:
+    """Rows of lists where ``chosen``, ``size`` of them."""
+    rows = jnp.flatnonzero(chosen, size=size)
+    return tuple(each.at[rows].get(**_VALID) for each in lists)
+
+
+def odd_voxels_on_device(
+    cells: DeviceCells, modulus: jax.Array, steps: tuple[Any, ...], rows_above: int, free: jax.Array
+) -> Odd:
+    """`multigrid_galerkin.odd_voxels`; of ``free`` (nodes, 3) all rows that are named."""
+    first = steps[0]
+    above = jnp.zeros(rows_above, jnp.int8) if len(steps) == 1 else lists_of(steps[1], rows_above)[2]
+    different, found = _different(cells.nodes, np.int32(cells.count), (first.stretched, first.parent, above), free)
+    number = int(found)
+    lists = (cells.nodes, modulus, first.parent, first.slot, first.stretched)
+    return Odd(*(np.asarray(each)[:number] for each in _chosen(different, lists, filled(number))))
+
+
+def lists_of(step: Any, rows: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Parent, slot and stretch of ``rows`` cells on the device, from wherever they are."""
+    lists = (step.parent, step.slot, step.stretched)
+    if isinstance(step, DeviceCoarsening):  # beyond their count they are 0
+        return tuple(resized(each, np.int32(rows), rows) for each in lists)  # type: ignore[return-value]
+    return tuple(jnp.asarray(padded(each, rows)) for each in lists)  # type: ignore[return-value]
+
+
+def rows_of(step: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parent, slot and stretch of the cells ``which`` on the host, from wherever they are."""
+    lists = (step.parent, step.slot, step.stretched)
+    if not isinstance(step, DeviceCoarsening):
+        return tuple(each[which] for each in lists)  # type: ignore[return-value]
+    taken = _taken(lists, jnp.asarray(padded(which, filled(len(which)))))
+    return tuple(np.asarray(each)[: len(which)] for each in taken)  # type: ignore[return-value]
+
+
+@jax.jit
+def _taken(lists: tuple[jax.Array, ...], which: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(each.at[which].get(**_VALID) for each in lists)
+
+
+def next_level_on_device(matrices: jax.Array, step: DeviceCoarsening, count: int, rows: int) -> jax.Array:
+    """`multigrid_galerkin.next_level` of the first ``count`` of the matrices, fewer than there are."""
+    names, slot, stretched = lists_of(step, len(matrices))
+    kind = slot.astype(jnp.int16) * 8 + stretched
+    return added_up(names, count, carried_at_once(matrices, kind), rows)
+
+
+def lists_on_host(step: Any, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Parent, slot and stretch of ``count`` cells on the host, from wherever they are."""
+    return tuple(np.asarray(each)[:count] for each in (step.parent, step.slot, step.stretched))  # type: ignore[return-value]
