@@ -1,21 +1,27 @@
-"""What would a GPU be asked to do that is not at hand? Micro-FE compiled for an H200: memory, kernels, compilation.
+"""What would a GPU be asked to do that is not at hand? Programs compiled for an H200: memory, kernels, compilation.
 
-    python benchmarks/bench_gpu_plan.py [--mdof 100 1000]
+    python benchmarks/bench_gpu_plan.py [--mdof 100 1000] [--edge 512]
 
-Needs jax's CUDA plugin (`pip install "jax[cuda12]"`), no GPU. The levels of a smaller bone are scaled to the size asked
-for. Seconds are a model (`gpu_plan`), made to find what is bad on a GPU, no measurement: see benchmarks/README.md.
+Needs jax's CUDA plugin (`pip install "jax[cuda12]"`), no GPU. A step of micro-FE is one of conjugate gradients; the
+levels of a smaller bone are scaled to the size asked for. A step of remodeling is one of ten days, with and without all
+fields.
+Seconds are a model (`gpu_plan`), made to find what is bad on a GPU, no measurement: see benchmarks/README.md.
 """
 
 from __future__ import annotations
 
 import time
 from typing import Any
+from unittest import mock
 
 from gpu_plan import Plan, compiled, h200, shaped
 from machine import Record
 from measure import Budget, options, table
 
 EDGE = 96
+
+#: Waves of births that are carved together in a step of 512^3, counted on a CPU (4.5 on the mean).
+WAVES = 5
 
 
 def levels(mdof: float) -> tuple[Any, int]:
@@ -61,10 +67,73 @@ def levels(mdof: float) -> tuple[Any, int]:
     return tree._replace(levels=tuple(made)), nodes
 
 
+def block_of_steps(edge: int, all_fields: bool) -> tuple[Any, dict[str, Any], int]:
+    """Shapes of a block of remodeling with the sizes that a run chooses on a GPU, its static words, and its steps."""
+    import jax
+    import numpy as np
+    from bench_remodeling import everything, shaft
+
+    from microct.kernels import bmu_table as bmu
+    from microct.simulation import build
+    from microct.simulation.config import Study
+    from microct.volume import Volume
+
+    sections = {name: asked for name, asked in everything()[0].items() if all_fields and name != "load"}
+    if all_fields:  # damage is looked at between blocks, and asks for a load
+        sections["osteocytes"] = {**sections["osteocytes"], "damage": False}
+    study = Study().with_values(
+        time={"years": 10.0, "burn_in_years": 0.0}, patient={"menopause_after_start_years": 0.0}, **sections
+    )
+    small = shaft(min(edge, 256))
+    times = (edge // small.shape[0],) * 3
+    place = build._compartments(small, study, None)
+    place = None if place is None else np.tile(place, times)
+    bone = Volume.from_array(np.tile(small.values, times), small.voxel_size_um)
+    with mock.patch.object(jax, "default_backend", return_value="gpu"):
+        model = build.build(bone, study, place=place)
+    steps, kinds = build.BLOCK_STEPS, len(model.demand.births)
+    whole, real, number = np.zeros(steps, np.int32), np.zeros(steps, np.float32), np.int32(0)
+    each, voxels = np.zeros((steps, kinds), np.float32), np.broadcast_to(np.uint8(0), bone.shape)
+    demand = bmu.Demand(whole, each, each, each.astype(np.int32), whole, whole, real, whole, real, real)
+    shapes = (
+        bmu.Fields(voxels, voxels, np.broadcast_to(np.uint16(0), bone.shape)),
+        jax.eval_shape(lambda: bmu.empty_tables(model.rows, model.plan)),
+        bmu.Units(number, number if model.rows.tunnels else None), number, number, demand, model.schedule,
+        np.uint32(0), model.shares, np.float32(0), bmu.Local(voxels, voxels) if all_fields else None,
+        voxels if all_fields else None, model.cones,
+    )  # fmt: skip
+    shapes = jax.tree.map(lambda leaf: leaf if hasattr(leaf, "shape") else np.asarray(leaf), shapes)
+    return shapes, {"plan": model.plan}, steps
+
+
+def remodeling(edge: int, all_fields: bool, device: Any) -> dict[str, Any]:
+    """The plan of a block of steps."""
+    import jax
+
+    from microct.kernels.turnover import block
+
+    shapes, static, steps = block_of_steps(edge, all_fields)
+    with mock.patch.object(jax, "default_backend", return_value="gpu"):
+        began = time.process_time()
+        program = compiled(block, *shaped(shapes, device), **static)
+        took = time.process_time() - began
+    memory, plan = program.memory_analysis(), Plan(program.as_text())
+    cost = plan.cost(lambda inside: (steps, WAVES)[min(inside, 1)])
+    total = memory.argument_size_in_bytes + memory.temp_size_in_bytes
+    return {
+        "bytes_per_voxel": round(total / edge**3, 2),
+        "compile_processor_s": round(took, 1),
+        "kernels_per_step": round(cost.kernels / steps),
+        "GB_per_step": round(cost.bytes / steps / 1e9, 2),
+        "model_s_per_step": round(cost.seconds / steps, 5),
+    }
+
+
 def main() -> None:
     """Compile and record."""
     parser = options(__doc__, 900.0)
-    parser.add_argument("--mdof", type=float, nargs="+", default=[100.0, 1000.0], help="million degrees of freedom")
+    parser.add_argument("--mdof", type=float, nargs="*", default=[100.0, 1000.0], help="million degrees of freedom")
+    parser.add_argument("--edge", type=int, nargs="*", default=[512], help="voxels along the edge, whole times 256")
     asked = parser.parse_args()
     try:
         device = h200()
@@ -92,6 +161,7 @@ def main() -> None:
         # the loop around all is conjugate gradients, those inside are the few steps on the levels below
         step = plan.cost(lambda inside: ([1, *multigrid.STEPS] + [1] * 9)[inside])
         row: dict[str, Any] = {
+            "job": f"micro-FE, {mdof:g} Mdof",
             "Mdof": 3 * nodes / 1e6,
             "levels": len(tree.levels),
             "array_bytes_per_dof": round((memory.argument_size_in_bytes + memory.temp_size_in_bytes) / (3 * nodes), 1),
@@ -103,6 +173,13 @@ def main() -> None:
         most = sorted(step.by_name.items(), key=lambda item: -item[1])[:6]
         record.add(f"micro-FE, {mdof:g} Mdof", row | {"model_s_by_kernel": {k: round(v, 5) for k, v in most}})
         rows.append(row)
+    for edge in [64] if asked.quick else asked.edge:
+        for fields in ("none", "all"):
+            name = f"remodeling, {edge}^3, {fields}"
+            if budget.allows(name, 200.0):
+                row = remodeling(edge, fields == "all", device)
+                record.add(name, row)
+                rows.append({"job": name} | row)
     record.content["left_out"] = budget.left_out
     print(table(rows))
     print(record.write())
