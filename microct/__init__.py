@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from microct.imaging.resampling import crop, resample
+    from microct.imaging.resampling import crop, crop_empty_border, resample
     from microct.imaging.segmentation import segment
     from microct.imaging.specimens import sample
     from microct.io.reader import read
@@ -28,6 +28,7 @@ _HOME = {
     "read": "microct.io.reader",
     "segment": "microct.imaging.segmentation",
     "crop": "microct.imaging.resampling",
+    "crop_empty_border": "microct.imaging.resampling",
     "resample": "microct.imaging.resampling",
     "sample": "microct.imaging.specimens",
     "measure": "microct.morphometry.report",
@@ -40,8 +41,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Volume", "crop", "measure", "open", "read", "resample", "resume", "sample", "segment", "simulate",
-    "stiffness_tensor", "strength", "Study",
+    "Volume", "crop", "crop_empty_border", "measure", "open", "read", "resample", "resume", "sample", "segment",
+    "simulate", "stiffness_tensor", "strength", "Study",
 ]  # fmt: skip
 
 

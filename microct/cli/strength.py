@@ -27,6 +27,7 @@ def strength(
     *,
     voxel_size_um: float | None = None,
     threshold: str = "otsu",
+    crop_empty_border: bool = False,
     youngs_modulus_mpa: float = 10_000.0,
     poisson_ratio: float = 0.3,
     strain: Annotated[float, Parameter(allow_leading_hyphen=True)] = -0.01,
@@ -49,6 +50,8 @@ def strength(
         Edge of a voxel in um; needed where the file does not say it.
     threshold
         Grey value from which a voxel is bone, or otsu.
+    crop_empty_border
+        Cut off outer planes without bone first: the plates touch the outermost planes.
     youngs_modulus_mpa
         Young's modulus of bone tissue in MPa.
     poisson_ratio
@@ -82,6 +85,7 @@ def strength(
 
     import numpy as np
 
+    from microct.imaging.resampling import crop_empty_border as without_empty_border
     from microct.imaging.segmentation import segment
     from microct.io.reader import read
     from microct.mechanics.stiffness import stiffness_tensor
@@ -89,6 +93,7 @@ def strength(
 
     cut = threshold if threshold == "otsu" else float(threshold)
     bone = segment(read(scan, voxel_size_um), threshold=cut)
+    bone = without_empty_border(bone) if crop_empty_border else bone
     found = compressed(
         bone, youngs_modulus_mpa, poisson_ratio, strain, axis, ends, tolerance, criterion, partial_voxels, brittle
     )

@@ -219,7 +219,7 @@ def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume
                 letter = "zyx"[axis]
                 raise InputError(
                     f"{source}: no bone lies on the {name} {letter} face of the volume; expected bone on both faces "
-                    f"along {letter} (crop an empty border first)"
+                    f"along {letter}; crop an empty border first (crop_empty_border)"
                 )
     labels, count = label(bone, 6)
     if axis is None:

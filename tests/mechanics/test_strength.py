@@ -237,3 +237,13 @@ def test_command_prints_strength(tmp_path, capsys: pytest.CaptureFixture[str]) -
     assert "converged" in printed
     assert np.load(out).shape == (6, 8, 8)
     assert main(["strength", str(scan), "--voxel-size-um", "50", "--out", "sed.txt"]) == 64
+
+
+def test_an_empty_border_is_cut_off_where_that_is_asked_for(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    scan = tmp_path / "bar.npy"
+    np.save(scan, np.pad(np.ones((6, 4, 4), np.uint8), 2))
+    asked = ["strength", str(scan), "--voxel-size-um", "50", "--threshold", "1", "--ends", "frictionless"]
+    assert main(asked) == 65
+    assert "crop_empty_border" in capsys.readouterr().err
+    assert main([*asked, "--crop-empty-border"]) == 0
+    assert "10000 MPa" in capsys.readouterr().out
