@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
+from microct.kernels.gathering import VALID
 
 _State = tuple[jax.Array, jax.Array, jax.Array]
 
@@ -33,10 +31,10 @@ def joined(first: jax.Array, left: jax.Array, right: jax.Array) -> jax.Array:
 
     def hooked(state: _State) -> _State:
         first, a, b = state
-        first = _shortened(first.at[jnp.maximum(a, b)].min(jnp.minimum(a, b), **_VALID))
-        return first, first.at[left].get(**_VALID), first.at[right].get(**_VALID)
+        first = _shortened(first.at[jnp.maximum(a, b)].min(jnp.minimum(a, b), **VALID))
+        return first, first.at[left].get(**VALID), first.at[right].get(**VALID)
 
-    begin = (first, first.at[left].get(**_VALID), first.at[right].get(**_VALID))
+    begin = (first, first.at[left].get(**VALID), first.at[right].get(**VALID))
     return lax.while_loop(goes_on, hooked, begin)[0]
 
 
@@ -44,7 +42,7 @@ def _shortened(first: jax.Array) -> jax.Array:
     """Every path to a root cut to one step."""
 
     def shorter(state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        nearer = state[0].at[state[0]].get(**_VALID)
+        nearer = state[0].at[state[0]].get(**VALID)
         return nearer, (nearer != state[0]).any()
 
     return lax.while_loop(lambda state: state[1], shorter, (first, jnp.bool_(True)))[0]

@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from microct.kernels.gathering import VALID
+
 #: Offsets of the eight corners along axes 0, 1, 2.
 CORNERS = np.array(list(product((0, 1), repeat=3)))
 
@@ -33,9 +35,6 @@ _PAIRS_WRITTEN = lax.ScatterDimensionNumbers(
     update_window_dims=(2,), inserted_window_dims=(), scatter_dims_to_operand_dims=(0,)
 )
 _IN_BOUNDS = lax.GatherScatterMode.PROMISE_IN_BOUNDS
-
-# Indices come from the mesh and are valid; without this XLA clamps or drops each of them.
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 
 def isotropic(poisson_ratio: float) -> np.ndarray:
@@ -83,7 +82,7 @@ def chunk_of(rows: int) -> int:
 def gathered(displacement: jax.Array, nodes: jax.Array) -> jax.Array:
     """(rows * cases, corners * 3): what the nodes of each row carry. ``displacement`` is (nodes, cases, 3)."""
     corners = nodes.shape[1]
-    picked = displacement.at[nodes].get(**_VALID)  # (rows, corners, cases, 3)
+    picked = displacement.at[nodes].get(**VALID)  # (rows, corners, cases, 3)
     return jnp.swapaxes(picked, 1, 2).reshape(-1, corners * 3)
 
 
@@ -94,7 +93,7 @@ def scattered(total: jax.Array, nodes: jax.Array, rows: jax.Array, apart: bool =
     """
     cases = total.shape[1]
     parts = jnp.swapaxes(rows.reshape(nodes.shape[0], cases, nodes.shape[1], 3), 1, 2)
-    return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), unique_indices=apart, **_VALID)
+    return total.at[nodes.reshape(-1)].add(parts.reshape(-1, cases, 3), unique_indices=apart, **VALID)
 
 
 def pairs_gathered(displacement: jax.Array, firsts: jax.Array) -> jax.Array:

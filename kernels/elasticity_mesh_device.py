@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,10 +10,9 @@ import numpy as np
 
 from microct.kernels.elasticity import CORNERS
 from microct.kernels.elasticity_mesh import Mesh, mesh
+from microct.kernels.gathering import VALID
 from microct.kernels.multigrid_coarsening_device import DeviceCells
 from microct.kernels.multigrid_galerkin import filled, padded
-
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 #: Voxels of a volume from which on a device numbers them; fewer take the host less time than to compile that.
 _MANY = 1 << 23
@@ -119,12 +117,12 @@ def _lists(
     real = jnp.arange(rows) < counts[0]
     flat = firsts(voxels, rows)
     places = jnp.stack(jnp.unravel_index(flat, modulus.shape), axis=1).astype(jnp.int32)
-    moduli = jnp.where(real, modulus.reshape(-1).at[flat].get(**_VALID), 0)
+    moduli = jnp.where(real, modulus.reshape(-1).at[flat].get(**VALID), 0)
     named = []
     for corner in CORNERS:
         z, y, x = ((places[:, a] + int(corner[a])) % lattice[a] for a in range(3))
         at = (z * lattice[1] + y) * lattice[2] + x
-        named.append(jnp.where(real, nodes.at[at].get(**_VALID) - 1, points - 1))
+        named.append(jnp.where(real, nodes.at[at].get(**VALID) - 1, points - 1))
     positions = jnp.stack(jnp.unravel_index(firsts(nodes, points), lattice), axis=1).astype(jnp.int32)
     places = jnp.where(real[:, None], places, 0)
     positions = jnp.where(jnp.arange(points)[:, None] < counts[1], positions, 0)

@@ -9,10 +9,14 @@ instead whether an entry is there would take a GPU one pass for each column of t
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+#: How to index where all indices are known to be valid; without this XLA clamps or drops each of them.
+VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 
 @partial(jax.jit, static_argnames="places")
@@ -51,7 +55,7 @@ def gathered_sum(entries: jax.Array, table: jax.Array) -> jax.Array:
     """
     total = jnp.zeros((table.shape[1], *entries.shape[1:]), entries.dtype)
     for each in table:
-        total = total + entries.at[each].get(mode="promise_in_bounds", wrap_negative_indices=False)
+        total = total + entries.at[each].get(**VALID)
     return total
 
 

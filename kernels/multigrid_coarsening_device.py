@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,10 +17,9 @@ from jax import lax
 
 from microct.kernels.components_device import joined
 from microct.kernels.elasticity import CORNERS
+from microct.kernels.gathering import VALID
 from microct.kernels.multigrid_coarsening import Cells
 from microct.kernels.multigrid_galerkin import filled, padded
-
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 _NONE = np.int32(2**31 - 1)
 
@@ -147,11 +145,11 @@ def _parents(
     else:
         here = jnp.where(real[:, None], nodes, points).T
         some = jnp.zeros((8, points), jnp.int32).at[above, here].max(mine, mode="drop")  # one cell at (side, node)
-        right = jnp.where(real, some.at[above, nodes.T].get(**_VALID), mine)
+        right = jnp.where(real, some.at[above, nodes.T].get(**VALID), mine)
         first = joined(mine, jnp.broadcast_to(mine, right.shape), right)
         used = real & (first == mine)
     number = jnp.cumsum(used, dtype=jnp.int32) - 1
-    parent = jnp.where(real, number.at[first].get(**_VALID), 0)
+    parent = jnp.where(real, number.at[first].get(**VALID), 0)
     bits = jnp.array([4, 2, 1], jnp.int32)
     slot = jnp.where(real, (places & 1) @ bits, 0).astype(jnp.int8)
     stretched = jnp.where(real, bits @ odd_end.astype(jnp.int32), 0).astype(jnp.int8)
@@ -215,7 +213,7 @@ def _corners(cell_at: jax.Array, count: jax.Array, rows: int, whole: bool) -> tu
 
         def across(n: jax.Array, found: jax.Array) -> jax.Array:
             left, right = cell_at[sides[direction, n, 0]], cell_at[sides[direction, n, 1]]
-            new = (left >= 0) & (right > last.at[jnp.maximum(left, 0)].get(**_VALID))
+            new = (left >= 0) & (right > last.at[jnp.maximum(left, 0)].get(**VALID))
             return found.at[jnp.where(new, left, rows)].min(right, mode="drop")
 
         return lax.fori_loop(0, number_of_sides[direction], across, jnp.full(rows, _NONE))
@@ -241,7 +239,7 @@ def _corners(cell_at: jax.Array, count: jax.Array, rows: int, whole: bool) -> tu
     first = lax.fori_loop(0, len(sides), with_all, every)
     roots = (first == every) & (every < 8 * count)
     number = jnp.cumsum(roots, dtype=jnp.int32) - 1
-    return number.at[first].get(**_VALID).reshape(rows, 8), number[-1] + 1
+    return number.at[first].get(**VALID).reshape(rows, 8), number[-1] + 1
 
 
 def _points(
@@ -257,8 +255,8 @@ def _points(
     name = jnp.arange(points, dtype=jnp.int32)
     entries = jnp.arange(here.size, dtype=jnp.int32).reshape(here.shape)
     last = jnp.zeros(points, jnp.int32).at[here].max(entries, mode="drop")  # of the entries that name a node
-    cell = parent.at[last % here.shape[1]].get(**_VALID)
-    place = 27 * cell + local.reshape(-1).at[last].get(**_VALID)
+    cell = parent.at[last % here.shape[1]].get(**VALID)
+    place = 27 * cell + local.reshape(-1).at[last].get(**VALID)
     mine = jnp.arange(rows, dtype=jnp.int32)
 
     def goes_on(state: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
@@ -270,8 +268,8 @@ def _points(
         asked = (begins & (mine < count)) | jnp.zeros(rows, bool).at[jnp.where(left, cell, rows)].set(True, mode="drop")
         number = jnp.cumsum(asked, dtype=jnp.int32) - 1
         winner = jnp.full(27 * rows, -1, jnp.int32).at[jnp.where(left, place, 27 * rows)].max(name, mode="drop")
-        won = left & (winner.at[place].get(**_VALID) == name)
-        row = jnp.where(won, base + number.at[cell].get(**_VALID), row)
+        won = left & (winner.at[place].get(**VALID) == name)
+        row = jnp.where(won, base + number.at[cell].get(**VALID), row)
         return row, base + number[-1] + 1, jnp.bool_(False)
 
     begin = (jnp.full(points, -1, jnp.int32), jnp.int32(0), jnp.bool_(True))

@@ -22,11 +22,9 @@ from jax import lax
 
 from microct.kernels.elasticity import CORNERS, dot, stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
-from microct.kernels.gathering import gathered_sum, incident, widest, width_for
+from microct.kernels.gathering import VALID, gathered_sum, incident, widest, width_for
 
 Array = Any
-
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 #: Matrices that are carried up and added at a time: 2.3 kB each.
 _BATCH = 2048
@@ -148,7 +146,7 @@ def exceptions(odd: Odd, fixed: np.ndarray, poisson_ratio: float, on_device: boo
 @jax.jit
 def _odd_at_once(kept: Array, modulus: Array, kind: Array, matrix: Array, rule: Array, every: Array) -> Array:
     true = modulus * matrix * kept[:, :, None] * kept[:, None, :]
-    return _carried_at_once(true, kind, every) - modulus * jnp.asarray(rule).at[kind >> 3].get(**_VALID)
+    return _carried_at_once(true, kind, every) - modulus * jnp.asarray(rule).at[kind >> 3].get(**VALID)
 
 
 def moduli_of_grandchildren(bone: Mesh, steps: tuple[Any, ...], rows: int) -> np.ndarray:
@@ -228,8 +226,8 @@ def carried_at_once(matrices: Array, kind: Array, which: Array | None = None) ->
 @jax.jit
 def _carried_at_once(matrices: Array, kind: Array, every: Array, which: Array | None = None) -> Array:
     def of(kind: Array, part: Array) -> Array:
-        here = part if which is None else matrices.at[part].get(**_VALID)
-        to = jnp.asarray(every).at[kind].get(**_VALID)
+        here = part if which is None else matrices.at[part].get(**VALID)
+        to = jnp.asarray(every).at[kind].get(**VALID)
         half = jnp.einsum("nij,njk->nik", here, to, precision=lax.Precision.HIGHEST)
         return jnp.einsum("nji,njk->nik", to, half, precision=lax.Precision.HIGHEST)
 

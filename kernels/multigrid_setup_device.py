@@ -9,10 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from microct.kernels.gathering import VALID
 from microct.kernels.multigrid_coarsening_device import DeviceCells, DeviceCoarsening
 from microct.kernels.multigrid_galerkin import Odd, added_up, carried_at_once, filled, padded
-
-_VALID: dict[str, Any] = {"mode": "promise_in_bounds", "wrap_negative_indices": False}
 
 
 @partial(jax.jit, static_argnames=("rows", "fill"))
@@ -53,8 +52,8 @@ def _by_two_slots(
     count: jax.Array,
     rows: int,
 ) -> jax.Array:
-    to = jnp.where(jnp.arange(len(between)) < count, parent.at[between].get(**_VALID), rows)
-    place = slot.astype(jnp.int32) * 8 + slot_above.at[between].get(**_VALID)
+    to = jnp.where(jnp.arange(len(between)) < count, parent.at[between].get(**VALID), rows)
+    place = slot.astype(jnp.int32) * 8 + slot_above.at[between].get(**VALID)
     moduli = jnp.zeros((rows, 64), jnp.float32)
     return moduli.at[to, place].set(modulus, mode="drop", unique_indices=True)
 
@@ -111,7 +110,7 @@ def _different(
     """
     own, parent, above = stretched
     held = ~free.all(axis=1)
-    different = (own != 0) | (above.at[parent].get(**_VALID) != 0) | held.at[nodes].get(mode="clip").any(axis=1)
+    different = (own != 0) | (above.at[parent].get(**VALID) != 0) | held.at[nodes].get(mode="clip").any(axis=1)
     different &= jnp.arange(len(nodes)) < count
     return different, different.sum()
 
@@ -120,7 +119,7 @@ def _different(
 def _chosen(chosen: jax.Array, lists: tuple[jax.Array, ...], size: int) -> tuple[jax.Array, ...]:
     """Rows of lists where ``chosen``, ``size`` of them."""
     rows = jnp.flatnonzero(chosen, size=size)
-    return tuple(each.at[rows].get(**_VALID) for each in lists)
+    return tuple(each.at[rows].get(**VALID) for each in lists)
 
 
 def odd_voxels_on_device(
@@ -154,7 +153,7 @@ def rows_of(step: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
 
 @jax.jit
 def _taken(lists: tuple[jax.Array, ...], which: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(each.at[which].get(**_VALID) for each in lists)
+    return tuple(each.at[which].get(**VALID) for each in lists)
 
 
 def next_level_on_device(matrices: jax.Array, step: DeviceCoarsening, count: int, rows: int) -> jax.Array:
