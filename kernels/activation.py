@@ -20,6 +20,7 @@ import numpy as np
 
 from microct.kernels import random, surface_on_host, window
 from microct.kernels.bmu_table import COMPARTMENT, UNIT_WEIGHT
+from microct.kernels.device import has_accelerator
 
 Array = Any
 
@@ -84,7 +85,7 @@ def _area_of_planes(fraction: Array, planes: int, place: Array | None = None) ->
 
 def _planes_of(fraction: Array, place: Array | None = None) -> np.ndarray:
     """Surface of each plane, where the work is least: on the host where that is the device. The same numbers."""
-    if jax.default_backend() == "cpu":
+    if not has_accelerator():
         on_host = None if place is None else np.asarray(place)
         return surface_on_host.area_of_planes(np.asarray(fraction), AREA_LIMIT, on_host)
     labels = None if place is None else jnp.asarray(place)

@@ -14,6 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from microct.kernels.device import has_accelerator
+
 #: Squared distance where the whole volume has no background.
 UNREACHED = 1 << 30
 
@@ -65,11 +67,6 @@ def squared_distance(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:
         np.square(part, out=slab[here], dtype=np.int32, casting="unsafe")
         result[first : first + planes] = np.asarray(_across(jnp.asarray(slab)))[here]
     return result
-
-
-def has_accelerator() -> bool:
-    """Whether JAX computes on another device than the host."""
-    return jax.default_backend() != "cpu"
 
 
 def placed(mask: np.ndarray | jax.Array) -> np.ndarray | jax.Array:

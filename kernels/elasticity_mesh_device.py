@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from microct.kernels.device import has_accelerator
 from microct.kernels.elasticity import CORNERS
 from microct.kernels.elasticity_mesh import Mesh, mesh
 from microct.kernels.gathering import VALID
@@ -60,7 +61,7 @@ class DeviceMesh(Mesh):
 
 def numbered(modulus: np.ndarray, periodic: bool = False) -> Mesh:
     """`mesh`, made on the device where that is no CPU and the volume is large."""
-    if jax.default_backend() == "cpu" or modulus.size < _MANY:
+    if not has_accelerator() or modulus.size < _MANY:
         return mesh(modulus, periodic)
     return mesh_on_device(modulus, periodic)
 

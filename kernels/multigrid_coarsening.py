@@ -38,6 +38,10 @@ class Cells:
         """How many cells there are."""
         return len(self.nodes)
 
+    def on_host(self) -> Cells:
+        """The cells themselves."""
+        return self
+
     @property
     def at_ends(self) -> int:
         """Most cells at the two ends of one axis."""
@@ -69,6 +73,10 @@ class Coarsening:
     def more(self) -> int:
         """How many rows come after those of the coarse cells."""
         return len(self.owner) - int(self.parent.max(initial=-1)) - 1
+
+    def of_cells(self, which: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Parent, slot and stretch of some cells."""
+        return self.parent[which], self.slot[which], self.stretched[which]
 
 
 def coarsen(fine: Cells, periodic: bool, whole: bool, split: bool = True) -> tuple[Cells, Coarsening]:

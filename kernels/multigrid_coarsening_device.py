@@ -57,18 +57,33 @@ class DeviceCoarsening:
     """How the cells of one level make up the cells of the next, as `multigrid_coarsening.Coarsening`.
 
     Attributes:
+        count: how many finer cells there are.
         parent, slot, stretched: (rows,) int32, int8, int8 of each finer cell; 0 beyond their count.
         place: (nodes,) int32 27 times the coarse cell, plus the point of it at which each finer node lies.
         row: (nodes,) int32 which row of points names it; -1 where there is no node.
         more: how many rows come after those of the coarse cells.
     """
 
+    count: int
     parent: jax.Array
     slot: jax.Array
     stretched: jax.Array
     place: jax.Array
     row: jax.Array
     more: int
+
+    def of_cells(self, which: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Parent, slot and stretch of some cells, on the host."""
+        lists = (self.parent, self.slot, self.stretched)
+        if isinstance(which, slice):
+            return tuple(np.asarray(each)[which] for each in lists)  # type: ignore[return-value]
+        taken = _taken(lists, jnp.asarray(padded(which, filled(len(which)))))
+        return tuple(np.asarray(each)[: len(which)] for each in taken)  # type: ignore[return-value]
+
+
+@jax.jit
+def _taken(lists: tuple[jax.Array, ...], which: jax.Array) -> tuple[jax.Array, ...]:
+    return tuple(each.at[which].get(**VALID) for each in lists)
 
 
 def on_device(voxels: Cells) -> DeviceCells:
@@ -105,7 +120,7 @@ def coarsen_on_device(fine: DeviceCells, periodic: bool, whole: bool) -> tuple[D
     )
     node_count, more, at_ends = (int(n) for n in np.asarray(counts))
     coarse = DeviceCells(shape, places, nodes, count, node_count, filled(node_count + 2), at_ends)
-    return coarse, DeviceCoarsening(parent, slot, stretched, place, row, more)
+    return coarse, DeviceCoarsening(fine.count, parent, slot, stretched, place, row, more)
 
 
 def _sides(places: jax.Array, length: jax.Array, periodic: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -21,7 +21,6 @@ import numpy as np
 from jax import lax
 
 from microct.kernels.elasticity import CORNERS, dot, stiffness_matrix
-from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.gathering import VALID, gathered_sum, incident, widest, width_for
 
 Array = Any
@@ -97,29 +96,11 @@ class Odd(NamedTuple):
     stretched: np.ndarray
 
 
-def odd_voxels(bone: Mesh, steps: tuple[Any, ...], fixed: np.ndarray) -> Odd:
-    """Voxels at held nodes, and such as are stretched or have a parent that is.
-
-    Args:
-        bone: voxels.
-        steps: `multigrid_coarsening.Coarsening` to every next level, at least one.
-        fixed: (nodes, 3) bool, displacement that is given.
-    """
-    first = steps[0]
-    different = first.stretched != 0
-    if len(steps) > 1:
-        different |= (steps[1].stretched != 0)[first.parent]
-    for corner in range(8):
-        different |= fixed[bone.nodes[:, corner]].any(axis=1)
-    which = np.flatnonzero(different)
-    return Odd(bone.nodes[which], bone.modulus[which], first.parent[which], first.slot[which], first.stretched[which])
-
-
 def exceptions(odd: Odd, fixed: np.ndarray, poisson_ratio: float, on_device: bool) -> tuple[np.ndarray, Array]:
     """Cells of the second level whose stiffness differs from the rule, and by what.
 
     Args:
-        odd: all voxels that differ.
+        odd: all voxels that differ, from `multigrid_lists`.
         fixed: (nodes, 3) bool, displacement that is given.
         poisson_ratio: of the bone.
         on_device: whether the matrices shall be an array of jax.
@@ -149,15 +130,6 @@ def _odd_at_once(kept: Array, modulus: Array, kind: Array, matrix: Array, rule: 
     return _carried_at_once(true, kind, every) - modulus * jnp.asarray(rule).at[kind >> 3].get(**VALID)
 
 
-def moduli_of_grandchildren(bone: Mesh, steps: tuple[Any, ...], rows: int) -> np.ndarray:
-    """(rows, 64) float32 moduli of the voxels of each cell of the third level."""
-    one, two = steps[0], steps[1]
-    modulus = np.zeros((rows, 64), np.float32)
-    place = one.slot.astype(np.int16) * 8 + two.slot[one.parent]
-    modulus[two.parent[one.parent], place] = bone.modulus
-    return modulus
-
-
 def second(
     step: tuple[np.ndarray, np.ndarray, np.ndarray],
     moduli: np.ndarray | None,
@@ -171,7 +143,7 @@ def second(
         step: parent, slot, stretched of the cells with exceptions.
         moduli: (cells, 8) of them; None: none is stretched.
         extra: (at least as many, 24, 24) from `exceptions`.
-        modulus: (rows, 64) from `moduli_of_grandchildren`.
+        modulus: (rows, 64) from `multigrid_lists.moduli_of_grandchildren`.
         poisson_ratio: of the bone.
     """
     parent, slot, stretched = step

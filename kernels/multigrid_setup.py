@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from microct.kernels import multigrid_lists, multigrid_lists_device
+from microct.kernels.device import has_accelerator
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.elasticity_mesh_device import DeviceMesh
@@ -26,23 +28,12 @@ from microct.kernels.multigrid_galerkin import (
     exceptions,
     filled,
     interpolation,
-    moduli_of_grandchildren,
     next_level,
-    odd_voxels,
     padded,
     second,
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
-from microct.kernels.multigrid_setup_device import (
-    lists_on_host,
-    moduli_of_children_on_device,
-    moduli_of_grandchildren_on_device,
-    next_level_on_device,
-    odd_voxels_on_device,
-    points_on_device,
-    resized,
-    rows_of,
-)
+from microct.kernels.multigrid_lists_device import resized
 from microct.kernels.parities import in_parities
 
 #: The lattice of the coarsest level has at most this many cells; its matrix is inverted as a whole.
@@ -91,7 +82,7 @@ def structure(mesh: Mesh, split: bool = True, many: int | None = None) -> Struct
         split: see `coarsen`; without it all is done on the host.
         many: cells from which on a device coarsens them; None: `_MANY`, and on a CPU never.
     """
-    if many is None and jax.default_backend() != "cpu":
+    if many is None and has_accelerator():
         many = _MANY
     cells: list[Cells | DeviceCells] = [_finest(mesh, many if split else None)]
     steps: list[Coarsening | DeviceCoarsening] = []
@@ -168,7 +159,7 @@ def hierarchy(
         The levels, the coarsest inverted.
     """
     sizes = capacity(of) if sizes is None else sizes
-    side_by_side = jax.default_backend() != "cpu" if side_by_side is None else side_by_side
+    side_by_side = has_accelerator() if side_by_side is None else side_by_side
     finest = of.cells[0]
     modulus: Any
     free: Any = padded(~fixed, sizes[0][1])
@@ -187,8 +178,7 @@ def hierarchy(
         kept = (~fixed)[of.mesh.nodes].reshape(-1, 24)
         whole = of.mesh.modulus[:, None, None] * stiffness_matrix(poisson_ratio)
         whole = whole * kept[:, :, None] * kept[:, None, :]
-    coarsest = of.cells[last]
-    coarsest = coarsest.on_host() if isinstance(coarsest, DeviceCells) else coarsest
+    coarsest = of.cells[last].on_host()
     tree = Hierarchy(
         levels=tuple(levels),
         coarsest=_pseudo_inverse(coarsest, whole[: coarsest.count], 3 * sizes[last][1]),
@@ -212,10 +202,8 @@ def _with_stiffness(
 ) -> tuple[list[Level], np.ndarray]:
     """The levels with the matrices of all below the finest, and those of the last."""
     finest, steps = of.cells[0], of.steps
-    if isinstance(finest, DeviceCells):
-        odd = odd_voxels_on_device(finest, modulus, steps, sizes[1][0], levels[0].free)
-    else:
-        odd = odd_voxels(of.mesh, steps, fixed)
+    lists = _lists_of(finest)
+    odd = lists.odd_voxels(finest, modulus, steps, levels[0].free)
     extra_cells, extra = exceptions(odd, fixed, poisson_ratio, side_by_side)
     levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
     if len(levels) == 2:
@@ -226,19 +214,15 @@ def _with_stiffness(
     for n in range(2, len(levels)):
         step, rows = steps[n - 1], sizes[n][0]
         if n == 2:
-            grandchildren: Any
-            if isinstance(finest, DeviceCells):
-                grandchildren = moduli_of_grandchildren_on_device(steps, modulus, finest.count, sizes[1][0], rows)
-            else:
-                grandchildren = moduli_of_grandchildren(of.mesh, steps, rows)
-            taken = rows_of(step, extra_cells)
+            grandchildren = lists.moduli_of_grandchildren(steps, modulus, rows)
+            taken = step.of_cells(extra_cells)
             moduli = np.asarray(levels[1].modulus[extra_cells]) if taken[2].any() else None
             matrices = second(taken, moduli, extra, grandchildren, poisson_ratio)
-        elif side_by_side and isinstance(step, DeviceCoarsening) and of.cells[n - 1].count >= _FEW:
-            matrices = next_level_on_device(matrices, step, of.cells[n - 1].count, rows)
+        elif isinstance(step, DeviceCoarsening) and step.count >= _FEW:
+            matrices = multigrid_lists_device.next_level(matrices, step, rows)
         else:
             count = of.cells[n - 1].count
-            matrices = next_level(matrices, lists_on_host(step, count), rows, side_by_side and count >= _FEW)
+            matrices = next_level(matrices, step.of_cells(slice(count)), rows, side_by_side and count >= _FEW)
         half = side_by_side and len(matrices) >= PACKED_FROM
         levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
     return levels, np.asarray(matrices)
@@ -254,15 +238,10 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
         nodes, moduli = _voxels(of.mesh, rows, points - 2), padded(modulus, rows)
     elif n == 0:
         pass  # nodes will know what lies around them
-    elif isinstance(cells, DeviceCells):
-        nodes = resized(cells.nodes, np.int32(cells.count), rows, points - 1)
     else:
-        nodes = padded(cells.nodes, rows, points - 1)
-    if n == 1 and isinstance(of.steps[0], DeviceCoarsening):
-        moduli = moduli_of_children_on_device(of.steps[0], modulus, of.cells[0].count, rows)
-    elif n == 1:
-        moduli = np.zeros((rows, 8), np.float32)
-        moduli[of.steps[0].parent, of.steps[0].slot] = modulus
+        nodes = _lists_of(cells).nodes_of(cells, rows, points - 1)
+    if n == 1:
+        moduli = _lists_of(of.steps[0]).moduli_of_children(of.steps[0], modulus, rows)
     level = Level(
         count=np.int32(cells.count),
         nodes=nodes,
@@ -282,8 +261,13 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
     if n == 0:
         return level
     step, finer_nodes = of.steps[n - 1], sizes[n - 1][1]
-    points_of = points_on_device if isinstance(step, DeviceCoarsening) else _points
-    return level._replace(**points_of(step, cells.count, finer_nodes, rows, more_rows))  # type: ignore[arg-type]
+    return level._replace(**_lists_of(step).points_of(step, cells.count, finer_nodes, rows, more_rows))
+
+
+def _lists_of(cells_or_step: Cells | DeviceCells | Coarsening | DeviceCoarsening) -> Any:
+    """The room that makes the lists of these, where they are."""
+    there = isinstance(cells_or_step, (DeviceCells, DeviceCoarsening))
+    return multigrid_lists_device if there else multigrid_lists
 
 
 def _voxels(bone: Mesh, rows: int, nobody: int) -> np.ndarray:
@@ -302,23 +286,6 @@ def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level
     else:
         extra = resized(extra, np.int32(len(cells)), rows)
     return level._replace(extra_count=np.int32(len(cells)), extra_cells=padded(cells, rows), extra=extra)
-
-
-def _points(step: Coarsening, count: int, finer_nodes: int, rows: int, more_rows: int) -> dict[str, Any]:
-    """The fields of a level of ``count`` cells that say where these lie on the finer one."""
-    named = np.where(step.points < 0, np.int32(finer_nodes - 1), step.points)
-    more = len(named) - count
-    more_rows = max(more_rows, filled(more))
-    cells = step.owner[count:]
-    # rows come round by round, and the cells of a round ascend
-    rounds = np.cumsum(np.r_[False, cells[1:] <= cells[:-1]][:more]).astype(np.int8)
-    return {
-        "points": padded(named[:count], rows, finer_nodes - 1),
-        "more_count": np.int32(more),
-        "more_points": padded(named[count:], more_rows, finer_nodes - 1),
-        "more_cells": padded(cells, more_rows),
-        "more_round": padded(rounds, more_rows),
-    }
 
 
 _packed = jax.jit(packed)

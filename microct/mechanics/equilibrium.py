@@ -13,13 +13,14 @@ import numpy as np
 
 from microct.kernels import elasticity, multigrid, multigrid_setup
 from microct.kernels.components import label
+from microct.kernels.device import has_accelerator
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.elasticity_mesh_device import numbered
 from microct.kernels.multigrid_coarsening_device import DeviceCells
 from microct.kernels.multigrid_galerkin import filled, padded
 from microct.kernels.multigrid_levels import Hierarchy
+from microct.kernels.multigrid_lists_device import resized
 from microct.kernels.multigrid_products import fine_forces, fine_product
-from microct.kernels.multigrid_setup_device import resized
 from microct.mechanics.loading import LoadCase
 from microct.status import InputError, InternalError, MicroctError
 
@@ -263,7 +264,7 @@ def carried_over(start: Solution, bone: Mesh) -> np.ndarray:
 
 def refuse_too_large(nodes: int, cases: int) -> None:
     """`InputError` where the solver would need more memory than the machine, or its GPU, has free."""
-    if jax.default_backend() == "cpu":
+    if not has_accelerator():
         _refuse(nodes, BYTES_PER_DOF + BYTES_PER_DOF_AND_CASE * (cases - 1), _free_memory(), "this machine")
         return
     _refuse(nodes, HOST_BYTES_PER_DOF + HOST_BYTES_PER_DOF_AND_CASE * (cases - 1), _free_memory(), "this machine")

@@ -9,7 +9,7 @@ import numpy as np
 
 from microct.kernels import components, loose
 from microct.kernels.cavity import BONE
-from microct.kernels.distance import has_accelerator
+from microct.kernels.device import has_accelerator
 
 Array = Any
 

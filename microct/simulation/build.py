@@ -13,6 +13,7 @@ import numpy as np
 from microct.kernels import activation
 from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
 from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
+from microct.kernels.device import has_accelerator
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
@@ -220,7 +221,7 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
     usual = births * (_SPARE / _SPARE_FELT if weighted else 1.0)
     rows = usual * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
-    on_cpu = jax.default_backend() == "cpu"
+    on_cpu = not has_accelerator()
     row_chunk = 4 if on_cpu else 256
     rows = _whole(rows, row_chunk)
     plan = Plan(

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from microct.kernels.device import has_accelerator
 from microct.signalling import ensemble as virtual
 from microct.signalling.cell_course import prepared
 from microct.signalling.integration import Step
@@ -127,7 +128,7 @@ def in_batches(of: virtual.Women, live: Callable[[virtual.Women], dict[str, Any]
         return {name: values[: count - begin] for name, values in seen.items()}
 
     begins = range(0, count, batch)
-    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    workers = 1 if has_accelerator() else os.cpu_count() or 1
     first = [lived(0)]  # alone, so that the program is compiled once
     with ThreadPoolExecutor(workers) as crew:
         return first + list(crew.map(lived, begins[1:]))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels.distance import has_accelerator
+from microct.kernels.device import has_accelerator
 
 Array = Any
 

@@ -1,4 +1,4 @@
-"""Lists of levels whose cells lie on the device, made there: what `multigrid_setup` makes of arrays of numpy."""
+"""Lists of levels whose cells lie on the device, made there; as `multigrid_lists`, which says what is what."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels.gathering import VALID
+from microct.kernels.multigrid_coarsening import Coarsening
 from microct.kernels.multigrid_coarsening_device import DeviceCells, DeviceCoarsening
 from microct.kernels.multigrid_galerkin import Odd, added_up, carried_at_once, filled, padded
 
@@ -22,9 +23,14 @@ def resized(array: jax.Array, count: jax.Array, rows: int, fill: int = 0) -> jax
     return jnp.where(real, jnp.pad(array[:rows], rest), fill)
 
 
-def moduli_of_children_on_device(step: DeviceCoarsening, modulus: jax.Array, count: int, rows: int) -> jax.Array:
-    """(rows, 8) float32 moduli of the ``count`` voxels of each cell of the second level."""
-    return _by_slot(step.parent, step.slot, modulus, np.int32(count), rows)
+def nodes_of(cells: DeviceCells, rows: int, nobody: int) -> jax.Array:
+    """(rows, 8) int32 nodes of the cells, and ``nobody`` after them."""
+    return resized(cells.nodes, np.int32(cells.count), rows, nobody)
+
+
+def moduli_of_children(step: DeviceCoarsening, modulus: jax.Array, rows: int) -> jax.Array:
+    """(rows, 8) float32 moduli of the voxels of each cell of the second level, from those of all voxels."""
+    return _by_slot(step.parent, step.slot, modulus, np.int32(step.count), rows)
 
 
 @partial(jax.jit, static_argnames="rows")
@@ -34,12 +40,10 @@ def _by_slot(parent: jax.Array, slot: jax.Array, modulus: jax.Array, count: jax.
     return moduli.at[parent, slot.astype(jnp.int32)].set(modulus, mode="drop", unique_indices=True)
 
 
-def moduli_of_grandchildren_on_device(
-    steps: tuple[Any, ...], modulus: jax.Array, count: int, between: int, rows: int
-) -> jax.Array:
-    """(rows, 64) float32 moduli of the ``count`` voxels of each cell of the third level; ``between``: rows of lists."""
-    above = lists_of(steps[1], between)[:2]
-    return _by_two_slots(steps[0].parent, steps[0].slot, *above, modulus, np.int32(count), rows)
+def moduli_of_grandchildren(steps: tuple[Any, ...], modulus: jax.Array, rows: int) -> jax.Array:
+    """(rows, 64) float32 moduli of the voxels of each cell of the third level; slot of the child counts more slowly."""
+    one, above = steps[0], _lists_of(steps[1])[:2]
+    return _by_two_slots(one.parent, one.slot, *above, modulus, np.int32(one.count), rows)
 
 
 @partial(jax.jit, static_argnames="rows")
@@ -85,7 +89,7 @@ def _rows_of_points(
     return first, rest, cells, rounds
 
 
-def points_on_device(step: DeviceCoarsening, count: int, finer_nodes: int, rows: int, more_rows: int) -> dict[str, Any]:
+def points_of(step: DeviceCoarsening, count: int, finer_nodes: int, rows: int, more_rows: int) -> dict[str, Any]:
     """The fields of a level of ``count`` cells that say where these lie on the finer one."""
     more_rows = max(more_rows, filled(step.more))
     first, rest, cells, rounds = _rows_of_points(
@@ -122,47 +126,27 @@ def _chosen(chosen: jax.Array, lists: tuple[jax.Array, ...], size: int) -> tuple
     return tuple(each.at[rows].get(**VALID) for each in lists)
 
 
-def odd_voxels_on_device(
-    cells: DeviceCells, modulus: jax.Array, steps: tuple[Any, ...], rows_above: int, free: jax.Array
-) -> Odd:
-    """`multigrid_galerkin.odd_voxels`; of ``free`` (nodes, 3) all rows that are named."""
+def odd_voxels(voxels: DeviceCells, modulus: jax.Array, steps: tuple[Any, ...], free: jax.Array) -> Odd:
+    """Voxels at held nodes, and such as are stretched or have a parent that is; they are few, and go to the host."""
     first = steps[0]
-    above = jnp.zeros(rows_above, jnp.int8) if len(steps) == 1 else lists_of(steps[1], rows_above)[2]
-    different, found = _different(cells.nodes, np.int32(cells.count), (first.stretched, first.parent, above), free)
+    above = jnp.zeros(len(first.parent), jnp.int8) if len(steps) == 1 else _lists_of(steps[1])[2]
+    different, found = _different(voxels.nodes, np.int32(voxels.count), (first.stretched, first.parent, above), free)
     number = int(found)
-    lists = (cells.nodes, modulus, first.parent, first.slot, first.stretched)
+    lists = (voxels.nodes, modulus, first.parent, first.slot, first.stretched)
     return Odd(*(np.asarray(each)[:number] for each in _chosen(different, lists, filled(number))))
 
 
-def lists_of(step: Any, rows: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Parent, slot and stretch of ``rows`` cells on the device, from wherever they are."""
+def _lists_of(step: Coarsening | DeviceCoarsening) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Parent, slot and stretch of all cells on the device, from wherever they are; more rows than there are cells."""
+    if isinstance(step, DeviceCoarsening):
+        return step.parent, step.slot, step.stretched
+    rows = filled(len(step.parent) + 1)
+    return tuple(jnp.asarray(padded(each, rows)) for each in step.of_cells(slice(None)))  # type: ignore[return-value]
+
+
+def next_level(matrices: jax.Array, step: DeviceCoarsening, rows: int) -> jax.Array:
+    """`multigrid_galerkin.next_level`; there are more matrices than cells."""
     lists = (step.parent, step.slot, step.stretched)
-    if isinstance(step, DeviceCoarsening):  # beyond their count they are 0
-        return tuple(resized(each, np.int32(rows), rows) for each in lists)  # type: ignore[return-value]
-    return tuple(jnp.asarray(padded(each, rows)) for each in lists)  # type: ignore[return-value]
-
-
-def rows_of(step: Any, which: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parent, slot and stretch of the cells ``which`` on the host, from wherever they are."""
-    lists = (step.parent, step.slot, step.stretched)
-    if not isinstance(step, DeviceCoarsening):
-        return tuple(each[which] for each in lists)  # type: ignore[return-value]
-    taken = _taken(lists, jnp.asarray(padded(which, filled(len(which)))))
-    return tuple(np.asarray(each)[: len(which)] for each in taken)  # type: ignore[return-value]
-
-
-@jax.jit
-def _taken(lists: tuple[jax.Array, ...], which: jax.Array) -> tuple[jax.Array, ...]:
-    return tuple(each.at[which].get(**VALID) for each in lists)
-
-
-def next_level_on_device(matrices: jax.Array, step: DeviceCoarsening, count: int, rows: int) -> jax.Array:
-    """`multigrid_galerkin.next_level` of the first ``count`` of the matrices, fewer than there are."""
-    names, slot, stretched = lists_of(step, len(matrices))
+    names, slot, stretched = (resized(each, np.int32(step.count), len(matrices)) for each in lists)
     kind = slot.astype(jnp.int16) * 8 + stretched
-    return added_up(names, count, carried_at_once(matrices, kind), rows)
-
-
-def lists_on_host(step: Any, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Parent, slot and stretch of ``count`` cells on the host, from wherever they are."""
-    return tuple(np.asarray(each)[:count] for each in (step.parent, step.slot, step.stretched))  # type: ignore[return-value]
+    return added_up(names, step.count, carried_at_once(matrices, kind), rows)

@@ -16,8 +16,8 @@ from microct.kernels import (
     elasticity_mesh_device,
     multigrid_coarsening_device,
     multigrid_galerkin,
+    multigrid_lists_device,
     multigrid_setup,
-    multigrid_setup_device,
 )
 from microct.kernels.elasticity_mesh import mesh
 from microct.kernels.multigrid_levels import Hierarchy
@@ -29,7 +29,7 @@ def one_size(few: int = 0) -> Iterator[None]:
 
     Coarsening goes on to the last few cells; matrices of ``few`` are added on the host.
     """
-    rooms = (elasticity_mesh_device, multigrid_coarsening_device, multigrid_galerkin, multigrid_setup_device)
+    rooms = (elasticity_mesh_device, multigrid_coarsening_device, multigrid_galerkin, multigrid_lists_device)
     with ExitStack() as stack:
         for room in rooms:
             stack.enter_context(mock.patch.object(room, "filled", lambda rows: 1024 if rows <= 1024 else 1088))
