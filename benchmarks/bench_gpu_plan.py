@@ -97,8 +97,8 @@ def block_of_steps(edge: int, all_fields: bool) -> tuple[Any, dict[str, Any], in
     demand = bmu.Demand(whole, each, each, each.astype(np.int32), whole, whole, real, whole, real, real)
     shapes = (
         bmu.Fields(voxels, voxels, np.broadcast_to(np.uint16(0), bone.shape)),
-        jax.eval_shape(lambda: bmu.empty_tables(model.rows, model.plan)),
-        bmu.Units(number, number if model.rows.tunnels else None), number, number, demand, model.schedule,
+        jax.eval_shape(lambda: bmu.empty_tables(model.room)),
+        bmu.Units(number, number if model.room.tunnels else None), number, number, demand, model.schedule,
         np.uint32(0), model.shares, np.float32(0), bmu.Local(voxels, voxels) if all_fields else None,
         voxels if all_fields else None, model.cones,
     )  # fmt: skip

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from bones import built, field, on_device, on_host, specimen, without_births
+from limits_events import held as voxels_held
 from machine import Record
 from measure import Budget, finished, median, options, table, timed
 
@@ -103,7 +104,7 @@ def fronts(large: int) -> dict[str, Any]:
     model = built(bone, 0.8, 2.0)
     state = step.advance(first_state(model, bone), model, 36)
     kept, quiet, until = on_host(state), without_births(model), state.step + BLOCK_STEPS
-    held = float((kept[1].surface.cell[: state.count.surface] >= 0).sum())
+    held = float(voxels_held(kept[1].surface, state.count.surface))
     few = min(state.count.surface, 8)
     wall = float(model.demand.wall_thickness_um[state.step]) / model.voxel_um
     rows = []
@@ -116,7 +117,7 @@ def fronts(large: int) -> dict[str, Any]:
         lambda: advance(kept[0], kept[1].surface, few, state.step, model.schedule, wall)[0], repeats=1, warm=False
     )
     clock = "processor_s" if jax.default_backend() == "cpu" else "wall_s"
-    few_held = float((kept[1].surface.cell[:few] >= 0).sum())
+    few_held = float(voxels_held(kept[1].surface, few))
     per_unit = (slow[clock][0] / few_held, median(fast, clock) / BLOCK_STEPS / held)
     return {
         "unit": "held voxel and step",

@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from bones import built, on_device, on_host, specimen, without_births
@@ -46,7 +47,7 @@ def block_of_steps(edge: int, limits: Limits, repeats: int = 5, warm_steps: int 
     entry, row = _row_bytes(state.bmus.surface)
     sector = limits.sector
     candidates_bytes = candidates * 5.0 * sector
-    birth_bytes = births * (2.0 * window + row + counted["voxels_a_bmu"] * sector)
+    birth_bytes = births * (2.0 * window + row + counted["voxels_a_bmu"] * (entry + sector))
     front_bytes = changed * (entry + 4.0 * sector)
     floor = limits.floor_s(candidates_bytes + birth_bytes + front_bytes)
     answer = _clocked(state, kept, model, until, repeats)
@@ -103,18 +104,23 @@ def _counted(state: Any, model: Any, until: int) -> dict[str, Any]:
         before = jnp.array(state.fields.fraction)
         state = step.advance(state, model, state.step + 1)
         changed += int(jnp.sum(before != state.fields.fraction))
-    rows = max(state.count.surface, 1)
     return {
         "births": state.ledger.births - born,
         "voxels_changed": changed,
         "live_bmus": state.count.surface,
-        "voxels_a_bmu": round(int(jnp.sum(state.bmus.surface.cell[: state.count.surface] >= 0)) / rows, 1),
+        "voxels_a_bmu": round(held(state.bmus.surface, state.count.surface) / max(state.count.surface, 1), 1),
     }
 
 
+def held(table: Any, count: int) -> int:
+    """Voxels in the lists of a table's first rows."""
+    from microct.kernels.bmu_lists import on_host
+
+    return int((on_host(table.lists, table.first[:count], table.tiles[:count]).cell >= 0).sum())
+
+
 def _row_bytes(table: Any) -> tuple[float, float]:
-    """Bytes of one entry of a BMU's list, and of one row of the table."""
-    rows, entries = table.cell.shape
-    lists = [column for column in table if column.ndim == 2 and column.shape[1] == entries]
-    entry = float(sum(column.dtype.itemsize for column in lists))
-    return entry, float(sum(column.nbytes for column in table)) / rows
+    """Bytes of one entry of a BMU's list, and of one row of the table beside its list."""
+    entry = float(sum(column.dtype.itemsize for column in table.lists[1:]))
+    rows = table._replace(lists=None)
+    return entry, sum(column.nbytes for column in jax.tree.leaves(rows)) / len(table.live)

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from microct.kernels import activation, osteon, random
 from microct.kernels import cavity as cav
+from microct.kernels.bmu_lists import Columns, appended
 from microct.kernels.bmu_table import (
     BACKWARD,
     COMPARTMENT,
@@ -123,16 +124,20 @@ def bear(
         origin = position - corner
         return cav.carve(fraction, owned, origin, mean, area, growth, salt, geometry, modeling, not plan.wide)
 
-    def carve(which: Array, mine: Array, held: tuple[BMUTable, Array, Array]) -> tuple[BMUTable, Array, Array]:
+    def carve(which: Array, mine: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
         """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
-        table, owner, dropped = held
+        rows, lists, end, owner, dropped = held
         size = which.shape[0]
         take = [part[which] for part in (corner, position, own_depth, salt, wall_share, kind | flags, prescribed)]
         if size == 1:
             cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take[:4])))
         else:
             cavities = jax.vmap(partial(carve_one, owner))(*take[:4])
-        new = table._replace(
+        row = jnp.where(mine, count + which, capacity)
+        voxels = Columns(cavities.cell, cavities.delta, cavities.profile, cavities.before, cavities.floor)
+        lists, (first, tiles), end, left_out = appended(lists, end, row, voxels, mine)
+        fits = left_out == 0
+        new = rows._replace(
             corner=take[0],
             born=jnp.full(size, step, jnp.int32),
             final_front=jnp.maximum(cavities.final_front, 0),
@@ -142,24 +147,21 @@ def bear(
             area=cavities.area,
             resorbed=jnp.zeros(size, jnp.int32),
             formed=jnp.zeros(size, jnp.int32),
-            live=cavities.final_front != 0,
+            live=(cavities.final_front != 0) & fits,
             salt=take[3],
             wall_share=take[4],
             kind=take[5],
-            cell=cavities.cell,
-            delta=cavities.delta,
-            profile=cavities.profile,
-            before=cavities.before,
-            floor=cavities.floor,
+            first=first,
+            tiles=tiles,
         )
-        row = jnp.where(mine, count + which, capacity)
-        table = jax.tree.map(lambda column, rows: column.at[row].set(rows, mode="drop"), table, new)
-        z, y, x = places(new.corner, new.cell)
-        owner = write(owner, z, y, x, (new.cell >= 0) & mine[:, None], jnp.ones_like(z))
-        return table, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped, 0))
+        rows = jax.tree.map(lambda column, of_new: column.at[row].set(of_new, mode="drop"), rows, new)
+        z, y, x = places(new.corner, voxels.cell)
+        owner = write(owner, z, y, x, (voxels.cell >= 0) & (mine & fits)[:, None], jnp.ones_like(z))
+        return rows, lists, end, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped + left_out, 0))
 
-    table, owner, dropped = _in_order(corner, found, plan, geometry, carve, (table, fields.owner, jnp.int32(0)))
-    return fields._replace(owner=owner), table, Births(found, wanted, dropped, jnp.int32(0))
+    start = (table._replace(lists=None), table.lists, table.end, fields.owner, jnp.int32(0))  # type: ignore[arg-type]
+    rows, lists, _, owner, dropped = _in_order(corner, found, plan, geometry, carve, start)
+    return fields._replace(owner=owner), rows._replace(lists=lists), Births(found, wanted, dropped, jnp.int32(0))
 
 
 def _asked_for_locally(world: World, plan: Plan, flag: int) -> tuple[Any, int]:

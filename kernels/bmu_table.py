@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import cavity as cav
+from microct.kernels.bmu_lists import TILE, Lists, empty_lists, forward
 
 Array = Any
 
@@ -46,8 +47,8 @@ class BMUTable(NamedTuple):
         salt: (rows,) uint32, for unbiased rounding.
         wall_share: (rows,) float32, wall thickness relative to the demand, as the place asked at birth.
         kind: (rows,) uint8, compartment (`COMPARTMENT`), `MODELING`, `OSTEONAL`, `BACKWARD`.
-        cell: (rows, entries) int32, position in the window, ``z << 20 | y << 10 | x``, -1 unused.
-        delta, profile: (rows, entries) int16 [1/256 voxel]; before, floor: (rows, entries) uint8.
+        first, tiles: (rows,) int32, where the list of its voxels begins in ``lists``, and how many tiles it has.
+        lists: the voxels of all.
     """
 
     corner: Array
@@ -63,16 +64,18 @@ class BMUTable(NamedTuple):
     salt: Array
     wall_share: Array
     kind: Array
-    cell: Array
-    delta: Array
-    profile: Array
-    before: Array
-    floor: Array
+    first: Array
+    tiles: Array
+    lists: Lists
+
+    @property
+    def end(self) -> Array:
+        """How many tiles of the pool are in use, int32."""
+        return (self.first + self.tiles).max()
 
 
 class Units(NamedTuple):
-    """Something of each kind of unit apart, since a tunnel's list is several times as long as that of others: their
-    tables, rows in use, tiles.
+    """Something of each kind of unit apart, since they go on by different clocks: their tables, rows in use, tiles.
 
     Attributes:
         surface: of BMUs of surface, and of units that form without resorption.
@@ -183,6 +186,7 @@ class Plan:
         candidates, births: most candidates and births of a step.
         packet_candidates, packets: the same for units that form without resorption; 0 where there are none.
         osteon_candidates, osteons: the same for osteonal BMUs; ``tunnel``: sizes of theirs; ``axis``: along which.
+        birth_tiles, osteon_tiles: most tiles that lists of those born in a step take in all; 0: as many as they might.
         carve_chunk, row_chunk, tile_chunk: cavities, rows and tiles of rows worked on at once (few on CPU, many on
             GPU).
     """
@@ -199,6 +203,18 @@ class Plan:
     osteons: int = 0
     tunnel: cav.Geometry | None = None
     axis: int = 0
+    birth_tiles: int = 0
+    osteon_tiles: int = 0
+
+    @property
+    def of_a_step(self) -> Units:
+        """(rows, tiles) that a table must have left for the births of a step, and for one list more (`appended`)."""
+        born, width = self.births + self.packets, self.geometry.entries // TILE
+        surface = born, (self.birth_tiles or born * width) + width
+        if self.tunnel is None:
+            return Units(surface)
+        width = self.tunnel.entries // TILE
+        return Units(surface, (self.osteons, (self.osteon_tiles or self.osteons * width) + width))
 
     @property
     def wide(self) -> bool:
@@ -208,8 +224,8 @@ class Plan:
         return self.carve_chunk > 1
 
 
-def empty_table(rows: int, entries: int) -> BMUTable:
-    """A table without BMUs."""
+def empty_table(rows: int, tiles: int) -> BMUTable:
+    """A table without BMUs, with room for so many ``rows``, and ``tiles`` of their lists."""
 
     def column(dtype: Any, value: int = 0) -> Array:
         return jnp.full((rows,), value, dtype)
@@ -229,18 +245,15 @@ def empty_table(rows: int, entries: int) -> BMUTable:
         salt=column(jnp.uint32),
         wall_share=column(jnp.float32),
         kind=column(jnp.uint8),
-        cell=jnp.full((rows, entries), -1, i32),
-        delta=jnp.zeros((rows, entries), jnp.int16),
-        profile=jnp.zeros((rows, entries), jnp.int16),
-        before=jnp.zeros((rows, entries), jnp.uint8),
-        floor=jnp.zeros((rows, entries), jnp.uint8),
+        first=column(i32),
+        tiles=column(i32),
+        lists=empty_lists(tiles),
     )
 
 
-def empty_tables(rows: Units, plan: Plan) -> Units:
-    """Tables without BMUs, of so many ``rows``."""
-    tunnels = None if plan.tunnel is None else empty_table(rows.tunnels, plan.tunnel.entries)
-    return Units(empty_table(rows.surface, plan.geometry.entries), tunnels)
+def empty_tables(room: Units) -> Units:
+    """Tables without BMUs, with ``room`` for so many (rows, tiles) of each kind."""
+    return Units(*(empty_table(*each) for each in room.there))
 
 
 def columns(tables: Units, *names: str) -> dict[str, np.ndarray]:
@@ -250,9 +263,26 @@ def columns(tables: Units, *names: str) -> dict[str, np.ndarray]:
     return {name: np.concatenate([np.asarray(getattr(t, name)) for t in tables.there])[order] for name in names}
 
 
-def enlarged(table: BMUTable, rows: int) -> BMUTable:
-    """The table with room for ``rows`` rows, more than it has."""
-    more = empty_table(rows - table.live.shape[0], table.cell.shape[1])
+def room_of(table: BMUTable) -> tuple[int, int]:
+    """(rows, tiles) for which the table has room."""
+    return len(table.live), len(table.lists.row)
+
+
+def enough(room: tuple[int, int], used: tuple[int, int], most: tuple[int, int]) -> tuple[int, ...]:
+    """The ``room`` (rows, tiles) of a table, doubled until it holds those ``used`` and ``most`` of a step's births."""
+
+    def doubled(room: int, need: int) -> int:
+        while room < need:
+            room *= 2
+        return room
+
+    return tuple(doubled(has, now + more) for has, now, more in zip(room, used, most, strict=True))
+
+
+def enlarged(table: BMUTable, rows: int, tiles: int) -> BMUTable:
+    """The table with room for so many, as many as it has or more."""
+    has = room_of(table)
+    more = empty_table(rows - has[0], tiles - has[1])
     return jax.tree.map(lambda old, new: jnp.concatenate([old, new]), table, more)
 
 
@@ -264,25 +294,17 @@ def compacted(table: BMUTable, count: Array, together: int = _MOVED) -> tuple[BM
         table: donated. count: rows in use; the work is in proportion to it.
         together: static; rows that are moved at once, as far as the table is a multiple of them; `_MOVED` at least.
     """
-    rows, entries = table.cell.shape
-    live = jnp.sum(table.live)
-    order = jnp.argsort(~table.live, stable=True).astype(jnp.int32)
-    size = math.gcd(max(_MOVED, together), rows)
-    blank = empty_table(size, entries)
-
-    # A row only moves forward, so that rows still to be read are never written over.
-    def move(start: Array, table: BMUTable) -> BMUTable:
-        to = start + jnp.arange(size, dtype=jnp.int32)
-        source = order[to]
-        used = to < live
-
-        def one(column: Array, blank: Array) -> Array:
-            shape = (-1, *([1] * (column.ndim - 1)))
-            return put_rows(column, jnp.where(used.reshape(shape), column[source], blank), start)
-
-        return jax.tree.map(one, table, blank)
-
-    return chunks(count, size, move, table), live
+    live, lists, end = table.live, table.lists, table.end
+    tile = jnp.arange(lists.row.shape[0], dtype=jnp.int32)
+    before = table.first[lists.row]
+    kept = live[lists.row] & (tile >= before) & (tile < before + table.tiles[lists.row])
+    place = jnp.cumsum(kept, dtype=jnp.int32) - 1
+    rank = jnp.cumsum(live, dtype=jnp.int32) - 1
+    rows = table._replace(first=jnp.where(live, place[table.first], 0), lists=None)  # type: ignore[arg-type]
+    sizes = [math.gcd(max(_MOVED, together), length) for length in (live.shape[0], tile.shape[0])]
+    rows = forward(rows, live, count, empty_table(sizes[0], 0)._replace(lists=None), sizes[0])  # type: ignore[arg-type]
+    lists = forward(lists._replace(row=jnp.where(kept, rank[lists.row], 0)), kept, end, empty_lists(sizes[1]), sizes[1])
+    return rows._replace(lists=lists), rank[-1] + 1
 
 
 def of_compartment(asked: Array, kind: Array) -> Array:

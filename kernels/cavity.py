@@ -43,6 +43,9 @@ _DEPTH_BIT, _SHARE_BIT = 6, 13  # of the payload: direction below, depth, share 
 _SEED_DEPTH = 64  # steps of a seed's own depth in a voxel
 _NUMBER_BITS = 18  # of a place in a list: 14 bits are left for its front
 
+#: Voxels that a list can hold at most.
+MOST_ENTRIES = 1 << _NUMBER_BITS
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -52,17 +55,22 @@ class Geometry:
         window: edges of the block of voxels that a cavity may touch, (z, y, x).
         reach: deepest voxel below the surface, at most 30.
         entries: voxels that one BMU's list can hold, a multiple of 32 and at most 262144.
+        usual: voxels that most lists hold at most, a multiple of 32: where one worker carves alone, lists of no more
+            are worked out in less time. 0: as many as the longest.
     """
 
     window: tuple[int, int, int]
     reach: int
     entries: int
+    usual: int = 0
 
     def __post_init__(self) -> None:
         if self.reach > 30:
             raise ValueError(f"reach must be at most 30 voxels, got {self.reach}: use larger voxels")
-        if self.entries % 32 or not 0 < self.entries <= 1 << _NUMBER_BITS:
-            raise ValueError(f"entries must be a multiple of 32 up to {1 << _NUMBER_BITS}, got {self.entries}")
+        if self.entries % 32 or not 0 < self.entries <= MOST_ENTRIES:
+            raise ValueError(f"entries must be a multiple of 32 up to {MOST_ENTRIES}, got {self.entries}")
+        if self.usual % 32 or not 0 <= self.usual <= self.entries:
+            raise ValueError(f"usual must be a multiple of 32 up to {self.entries} entries, got {self.usual}")
 
 
 class Cavity(NamedTuple):
@@ -233,36 +241,45 @@ def carve(
         # Marrow that hangs together with the patch, not that beyond a thin plate.
         in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces, alone)
     members = w.Ranked.of(in_bone | in_marrow)
-    count, nth = members.count, jnp.arange(geometry.entries, dtype=jnp.int32)
-    valid = nth < count
     # Both depths in one number, and what else is listed in another: two numbers to gather for each voxel.
     depths = (jnp.clip(delta, -32000, 32000) << 16 | profile).ravel()
     others = (fraction.astype(jnp.int32) << 6 | (key & 0x3F)).ravel()
-    place = in_order_of_front(members.place(nth), valid, depths)
-    listed, other = w.at(depths, place), w.at(others, place)
-    listed_delta, listed_profile = listed >> 16, listed & 0xFFFF
-    before, floor = jnp.where(valid, other >> 6, 0), other & 0x3F
-    _, ny, nx = geometry.window
-    at = (place // (ny * nx)) << 20 | (place // nx % ny) << 10 | place % nx
-    dither = dither_of(at, salt)
-
     mass = jnp.round(total * depth * FULL).astype(jnp.int32)
 
-    def enough(front: Array) -> Array:
-        if modeling:
-            moved = bone_at(-front, listed_delta, listed_profile, before, dither) - before
-        else:
-            moved = eroded(front, listed_delta, listed_profile, before, dither)
-        return w.total(jnp.where(valid, moved, 0), alone=alone) >= mass
+    def listed(entries: int) -> Cavity:
+        nth = jnp.arange(entries, dtype=jnp.int32)
+        valid = nth < members.count
+        place = in_order_of_front(members.place(nth), valid, depths)
+        found, other = w.at(depths, place), w.at(others, place)
+        found, other = jnp.where(valid, found, 0), jnp.where(valid, other, 0)
+        delta, profile, before, floor = found >> 16, found & 0xFFFF, other >> 6, other & 0x3F
+        _, ny, nx = geometry.window
+        at = (place // (ny * nx)) << 20 | (place // nx % ny) << 10 | place % nx
+        dither = dither_of(at, salt)
 
-    final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT, alone), 0) * (-1 if modeling else 1)
-    return Cavity(
-        jnp.where(valid & (mass > 0), at, -1),
-        listed_delta.astype(jnp.int16),
-        listed_profile.astype(jnp.int16),
-        before.astype(jnp.uint8),
-        floor.astype(jnp.uint8),
-        final_front,
-        total,
-        jnp.maximum(count - geometry.entries, 0),
-    )
+        def enough(front: Array) -> Array:
+            if modeling:
+                moved = bone_at(-front, delta, profile, before, dither) - before
+            else:
+                moved = eroded(front, delta, profile, before, dither)
+            return w.total(jnp.where(valid, moved, 0), alone=alone) >= mass
+
+        def column(values: Array, dtype: Any, rest: int = 0) -> Array:
+            return jnp.pad(values.astype(dtype), (0, geometry.entries - entries), constant_values=rest)
+
+        final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT, alone), 0) * (-1 if modeling else 1)
+        return Cavity(
+            column(jnp.where(valid & (mass > 0), at, -1), jnp.int32, -1),
+            column(delta, jnp.int16),
+            column(profile, jnp.int16),
+            column(before, jnp.uint8),
+            column(floor, jnp.uint8),
+            final_front,
+            total,
+            jnp.maximum(members.count - geometry.entries, 0),
+        )
+
+    if not alone or not geometry.usual:
+        return listed(geometry.entries)
+    few = members.count <= geometry.usual
+    return jax.lax.cond(few, lambda: listed(geometry.usual), lambda: listed(geometry.entries))

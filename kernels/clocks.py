@@ -45,9 +45,9 @@ class SurfaceClock:
 
         return cls(age, at(age - 1)[0], *at(age), schedule.last, schedule.give_up)
 
-    def crossed(self, tiles: Tiles) -> Array:
-        """Tiles within which the front may pass a voxel in this step; (rows, tiles) bool."""
-        shallow, deep = jnp.minimum(self.was, self.front)[:, None], jnp.maximum(self.was, self.front)[:, None]
+    def crossed(self, tiles: Tiles, row: Array) -> Array:
+        """Tiles within which the front may pass a voxel in this step; (tiles,) bool, of which ``row`` is the BMU."""
+        shallow, deep = jnp.minimum(self.was, self.front)[row], jnp.maximum(self.was, self.front)[row]
         return (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
 
     def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any]:
@@ -94,20 +94,20 @@ class TunnelClock:
         last, give_up = schedule.last + journey, schedule.give_up + journey
         return cls(age, was, front, began, refills, end, last, give_up, table.kind, plan)
 
-    def crossed(self, tiles: Tiles) -> Array:
-        """Tiles within which the front may pass a voxel in this step; (rows, tiles) bool."""
+    def crossed(self, tiles: Tiles, row: Array) -> Array:
+        """As `SurfaceClock.crossed`."""
         assert tiles.near is not None
         assert tiles.far is not None
         far = jnp.clip(tiles.far.astype(jnp.int32), 0, self.was.shape[1] - 1)
         near = jnp.minimum(tiles.near.astype(jnp.int32), far)
 
         def at(values: Array, away: Array) -> Array:
-            return jnp.take_along_axis(values, away, axis=1)
+            return values[row, away]
 
         was, front = at(self.was, far), at(self.front, near)
         shallow, deep = jnp.minimum(was, front), jnp.maximum(was, front)
         turned = at(self.refills, near) & ~at(self.began, far)
-        deep = jnp.where(turned, jnp.maximum(self.turn, deep), deep)
+        deep = jnp.where(turned, jnp.maximum(self.turn[row, 0], deep), deep)
         return (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
 
     def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any]:

@@ -35,7 +35,7 @@ from microct.kernels.bmu_table import (
 )
 from microct.kernels.clocks import SurfaceClock, TunnelClock
 from microct.kernels.random import below, mixed
-from microct.kernels.tiles import TILE, Tiles
+from microct.kernels.tiles import Tiles
 from microct.kernels.window import Ranked, at, kept
 
 Array = Any
@@ -108,17 +108,16 @@ class _Picked(NamedTuple):
 
     @classmethod
     def of(cls, mask: Array, once: Array | None, plan: Plan) -> _Picked:
-        """The tiles of a mask (rows, tiles); ``once`` as in `window.kept`."""
+        """The tiles of a mask (tiles,); ``once`` as in `window.kept`."""
         size = _LISTED * plan.tile_chunk
         room = -(-mask.size // size) * size
         if plan.wide:
-            chosen = mask.ravel()
-            rank = jnp.cumsum(chosen.astype(jnp.int32))
-            to, number = jnp.where(chosen, rank - 1, room), jnp.arange(mask.size, dtype=jnp.int32)
+            rank = jnp.cumsum(mask.astype(jnp.int32))
+            to, number = jnp.where(mask, rank - 1, room), jnp.arange(mask.size, dtype=jnp.int32)
             tile = jnp.zeros(room, jnp.int32).at[to].set(number, mode="drop", unique_indices=True)
             return cls(tile, rank[-1])
         (mask,) = kept(once, mask.astype(jnp.uint8))
-        ranked = Ranked.of(mask[None] != 0)
+        ranked = Ranked.of(mask[None, None] != 0)
 
         def some(start: Array, tile: Array) -> Array:
             return put_rows(tile, ranked.place(start + jnp.arange(size, dtype=jnp.int32)), start)
@@ -131,24 +130,19 @@ class _Picked(NamedTuple):
         return jax.lax.dynamic_slice_in_dim(self.tile, start, size), nth < self.count
 
 
-def _tile(column: Array, tile: Array) -> Array:
-    """Entries (size, TILE) of the tiles."""
-    return column.reshape(-1, TILE)[tile]
-
-
 class _Decided(NamedTuple):
     """What a step decides for the units of one table.
 
     Attributes:
         work: the tiles that were looked at.
-        planned, waiting: as in `Tiles`; moved: (rows,) bool, some voxel changes.
+        planned, waiting: as in `Tiles`; at_rest: (rows,) bool, no voxel changes or waits.
         resorbed, formed: as in `BMUTable`, after the step.
     """
 
     work: _Picked
     planned: Array
     waiting: Array
-    moved: Array
+    at_rest: Array
     resorbed: Array
     formed: Array
 
@@ -190,17 +184,16 @@ def _decide(
     plan: Plan,
 ) -> _Decided:
     """What becomes of each voxel that a front touches, or that waits, in the bone as it is."""
-    rows, per_row = tiles.low.shape
+    rows, lists = table.live.shape[0], table.lists
     once = None if plan.wide else (step >= 0).astype(jnp.int32)
-    work = _Picked.of(table.live[:, None] & (clock.crossed(tiles) | tiles.waiting), once, plan)
+    work = _Picked.of(table.live[lists.row] & (clock.crossed(tiles, lists.row) | tiles.waiting), once, plan)
 
     def decide(start: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        planned, waiting, moved, resorbed, formed = carry
+        planned, waiting, at_rest, resorbed, formed = carry
         tile, mine = work.some(start, plan.tile_chunk)
-        row = tile // per_row
-        cell, floor = _tile(table.cell, tile), _tile(table.floor, tile)
+        row, cell, floor = lists.row[tile], lists.cell[tile], lists.floor[tile]
         delta, profile, before = (
-            _tile(column, tile).astype(jnp.int32) for column in (table.delta, table.profile, table.before)
+            column[tile].astype(jnp.int32) for column in (lists.delta, lists.profile, lists.before)
         )
         used = (cell >= 0) & mine[:, None]
         here, fills, tries = clock.at(row, cell)
@@ -220,26 +213,27 @@ def _decide(
         planned = put_rows(planned, code.astype(jnp.int16), start)
         behind = (used & (new != target) & tries).any(axis=1)
         waiting = waiting.at[jnp.where(mine, tile, waiting.size)].set(behind, mode="drop")
-        moved = moved.at[jnp.where((change != 0).any(axis=1), row, rows)].set(True, mode="drop")
+        # a tile that is not looked at is at rest
+        busy = behind | (change != 0).any(axis=1)
+        at_rest = at_rest.at[jnp.where(busy, row, rows)].set(False, mode="drop")
         resorbed = resorbed.at[row].add(-jnp.minimum(change, 0).sum(axis=1))
         formed = formed.at[row].add(jnp.maximum(change, 0).sum(axis=1))
-        return planned, waiting, moved, resorbed, formed
+        return planned, waiting, at_rest, resorbed, formed
 
-    carry = (tiles.planned, tiles.waiting.ravel(), jnp.zeros(rows, bool), table.resorbed, table.formed)
-    planned, waiting, *sums = chunks(work.count, plan.tile_chunk, decide, carry)
-    return _Decided(work, planned, waiting.reshape(rows, per_row), *sums)
+    carry = (tiles.planned, tiles.waiting, jnp.ones(rows, bool), table.resorbed, table.formed)
+    return _Decided(work, *chunks(work.count, plan.tile_chunk, decide, carry))
 
 
 def _change(fields: Fields, table: BMUTable, decided: _Decided, all_read: Array, step: Array, plan: Plan) -> Fields:
     """The fields with what was decided, as soon as ``all_read`` is true."""
-    size, per_row = plan.tile_chunk, table.cell.shape[1] // TILE
+    size, lists = plan.tile_chunk, table.lists
 
     def change(start: Array, held: tuple[Array, Array]) -> tuple[Array, Array]:
         fraction, formed_on = held
         tile, mine = decided.work.some(start, size)
         code = jax.lax.dynamic_slice_in_dim(decided.planned, start, size).astype(jnp.int32)
         acts = (code >= 0) & mine[:, None]
-        z, y, x = places(table.corner[tile // per_row], _tile(table.cell, tile))
+        z, y, x = places(table.corner[lists.row[tile]], lists.cell[tile])
         fraction = write(fraction, z, y, x, acts, code & cav.FULL)
         return fraction, write(formed_on, z, y, x, acts & (code > cav.FULL), jnp.broadcast_to(step, code.shape))
 
@@ -252,16 +246,15 @@ def _let_go(
     fields: Fields, table: BMUTable, tiles: Tiles, clock: SurfaceClock | TunnelClock, decided: _Decided, plan: Plan
 ) -> tuple[Fields, BMUTable]:
     """A BMU is done when its time is over and nothing moves or waits any more, or when it has waited for too long."""
-    at_rest = ~decided.moved & ~decided.waiting.any(axis=1)
-    over = (clock.age >= clock.give_up) | ((clock.age >= clock.last) & at_rest)
-    per_row = tiles.low.shape[1]
+    over = (clock.age >= clock.give_up) | ((clock.age >= clock.last) & decided.at_rest)
+    lists = table.lists
     once = None if plan.wide else (decided.work.count >= 0).astype(jnp.int32)
-    left = _Picked.of((table.live & over)[:, None] & (tiles.low <= tiles.high), once, plan)
+    left = _Picked.of((table.live & over)[lists.row] & (tiles.low <= tiles.high), once, plan)
 
     def let_go(start: Array, owner: Array) -> Array:
         tile, mine = left.some(start, plan.tile_chunk)
-        cell = _tile(table.cell, tile)
-        z, y, x = places(table.corner[tile // per_row], cell)
+        cell = lists.cell[tile]
+        z, y, x = places(table.corner[lists.row[tile]], cell)
         return write(owner, z, y, x, (cell >= 0) & mine[:, None], jnp.zeros_like(cell))
 
     owner = chunks(left.count, plan.tile_chunk, let_go, fields.owner)

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.births import Births, World, bear
-from microct.kernels.bmu_table import MODELING, OSTEONAL, Cones, Demand, Fields, Local, Plan, Schedule, Units
+from microct.kernels.bmu_table import MODELING, OSTEONAL, Cones, Demand, Fields, Local, Plan, Schedule, Units, room_of
 from microct.kernels.fronts import advance
 from microct.kernels.refill_ends import set_canals, set_refill_ends
-from microct.kernels.tiles import tiles_of, with_rows
+from microct.kernels.tiles import tiles_of, with_new
 
 Array = Any
 
@@ -60,10 +60,11 @@ def block(
 
     def go_on(carry: Any) -> Array:
         _, tables, _, counts, done, _ = carry
-        fits = counts.surface + plan.births + plan.packets <= tables.surface.born.shape[0]
-        if tunnels:
-            fits &= counts.tunnels + plan.osteons <= tables.tunnels.born.shape[0]
-        return (done < steps) & fits
+        fits = done < steps
+        for table, count, most in zip(tables.there, counts.there, plan.of_a_step.there, strict=True):
+            room = room_of(table)
+            fits &= (count + most[0] <= room[0]) & (table.end + most[1] <= room[1])
+        return fits
 
     def one_step(carry: Any) -> Any:
         fields, tables, tiles, counts, done, births = carry
@@ -83,18 +84,18 @@ def block(
             count = count + new.born
             births = births._replace(packets=births.packets + new.born, dropped=births.dropped + new.dropped)
         # Tiles are worked out when nothing more is written to the table: it would have to be copied otherwise.
-        known = with_rows(tiles.surface, table, counts.surface, count, plan)
+        known = with_new(tiles.surface, table, tables.surface.end, plan)
         if not tunnels:
             return fields, Units(table), Units(known), Units(count), done + 1, births
         fields, ways, new = bear(fields, tables.tunnels, counts.tunnels, world, plan, OSTEONAL)
         ended, births = counts.tunnels + new.born, jax.tree.map(jnp.add, births, new)
-        along = with_rows(tiles.tunnels, ways, counts.tunnels, ended, plan)
+        along = with_new(tiles.tunnels, ways, tables.tunnels.end, plan)
         return fields, Units(table, ways), Units(known, along), Units(count, ended), done + 1, births
 
     none = Births(*(jnp.int32(0) for _ in Births._fields))
     tiles = Units(
-        tiles_of(tables.surface, counts.surface, plan, tunnels=False),
-        tiles_of(tables.tunnels, counts.tunnels, plan, tunnels=True) if tunnels else None,
+        tiles_of(tables.surface, plan, tunnels=False),
+        tiles_of(tables.tunnels, plan, tunnels=True) if tunnels else None,
     )
     start = (fields, tables, tiles, counts, jnp.int32(0), none)
     fields, tables, _, counts, done, births = jax.lax.while_loop(go_on, one_step, start)

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import activation
+from microct.kernels.bmu_lists import TILE
 from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
 from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
 from microct.kernels.device import has_accelerator
@@ -36,6 +36,8 @@ _SMALLEST = 8
 #: A tunnel from the endocortical surface goes so far into the cortex for each step along it (22 degrees), and at most
 #: so many radii: the cement line then lies beneath the surface. Ours.
 _DIVE, _DEEPEST = 0.4, 1.5
+#: Tiles that are moved together when those of units that are done are left out.
+_MOVED_TILES = 1024
 #: Longest edge of a window [voxel].
 _LONGEST = 1023
 
@@ -52,7 +54,7 @@ class Model:
         plan: static sizes for the kernels.
         schedule: progress of a BMU by age.
         shares: ratios of BMUs' depths to the mean [1/4096].
-        rows: capacity of the tables of BMUs.
+        room: (rows, tiles) for which the tables of BMUs have room.
         seed: of the random numbers.
         spacing_mm: voxel edges (z, y, x) [mm].
         packet_um: thickness that a site forms without resorption before it [um].
@@ -70,7 +72,7 @@ class Model:
     plan: Plan
     schedule: Schedule
     shares: np.ndarray
-    rows: Units
+    room: Units
     seed: int
     spacing_mm: tuple[float, float, float]
     packet_um: float = 30.0
@@ -96,7 +98,12 @@ class Model:
         """Mean number of births of a step on each voxel face of bone surface, that of the busiest compartment."""
         rate = float(self.demand.activation_frequency_per_yr[step])
         rate = max(rate, *(float(one[0][step]) for one in self.demand.cortical)) if self.demand.cortical else rate
-        return rate * self.calendar.step_days / DAYS_PER_YEAR / self.footprint_faces
+        return rate * self.births_per_face_and_rate
+
+    @property
+    def births_per_face_and_rate(self) -> float:
+        """Mean number of births of a step on each voxel face, for each birth a year at a site."""
+        return self.calendar.step_days / DAYS_PER_YEAR / self.footprint_faces
 
     def packets_per_face(self, step: int) -> tuple[float, float]:
         """Mean number of sites of a step that form without resorption, on each voxel face: (everywhere, at most)."""
@@ -164,7 +171,7 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         plan=Plan(geometry, 1, 1),
         schedule=bmus.schedule(unit, calendar.step_days, voxel_um),
         shares=bmus.depth_shares(unit.erosion_depth_cv),
-        rows=Units(1),
+        room=Units((1, 1)),
         seed=settings.seed,
         spacing_mm=volume.spacing_mm,
         packet_um=study.modeling.packet_um,
@@ -172,7 +179,7 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         place=None if place is None else jnp.asarray(place),
         deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
     )
-    model = _sized(model, volume, study.load.felt or study.osteocytes.felt)
+    model = _sized(model, volume, study.load.felt or study.osteocytes.felt, deepest)
     return model if asked.osteons is None else _with_osteons(model, volume, study)
 
 
@@ -191,15 +198,20 @@ def _compartments(volume: Volume, study: Study, cortex: np.ndarray | None) -> np
     return places.labels(volume.values, found, settings.inner_um, volume.voxel_size_um)
 
 
-def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
+def _sized(model: Model, volume: Volume, weighted: bool, deepest_um: float) -> Model:
     """The model with tables large enough for the busiest step on this surface; sizes never change a result.
 
     Args:
         weighted: whether places may ask for more births than the demand.
+        deepest_um: the largest mean depth of the run.
     """
     steps = range(model.calendar.total_steps)
     per_face = max((model.births_per_face(step) for step in steps), default=0.0)
-    area = max(activation.surface(volume.values), 1.0)
+    packets_per_face = [model.packets_per_face(step)[1] for step in steps]
+    most = max(packets_per_face, default=0.0)
+    place = None if model.place is None else np.asarray(model.place)
+    areas = [activation.surface(volume.values)] if place is None else activation.surfaces(volume.values, place)
+    area = max(float(np.sum(areas)), 1.0)
     births = per_face * area * (_SPARE_FELT if weighted else _SPARE)
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
     if births_most > MOST_BIRTHS:
@@ -212,7 +224,6 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
     candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
     lifetime = int(model.schedule.last) + 2
-    most = max((model.packets_per_face(step)[1] for step in steps), default=0.0)
     packets = most * area * _SPARE
     packets_most = _bucket(packets + 8.0 * math.sqrt(packets) + 8.0) if most else 0
     mean = activation.candidates_for(most, volume.values.size) * activation.WEIGHT_LIMIT / 255.0
@@ -220,21 +231,30 @@ def _sized(model: Model, volume: Volume, weighted: bool) -> Model:
     packet_candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares) if most else 0
     # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
     usual = births * (_SPARE / _SPARE_FELT if weighted else 1.0)
-    rows = usual * (lifetime + BLOCK_STEPS / 2) + births_most + packets * (lifetime + BLOCK_STEPS / 2) + packets_most
+    together = lifetime + BLOCK_STEPS / 2
+    rows = (usual + packets) * together + births_most + packets_most
     on_cpu = not has_accelerator()
-    row_chunk = 4 if on_cpu else 256
+    row_chunk, tile_chunk = (4, 128) if on_cpu else (256, 32768)
     rows = _whole(rows, row_chunk)
+    # Lists take far more than rows: room for the busiest years as they come, not for the busiest step all the time.
+    births_of_steps = np.asarray(areas) @ model.demand.births[:, steps] * model.births_per_face_and_rate
+    born = births_of_steps + area * np.array(packets_per_face)
+    at_work = _SPARE * float(np.convolve(born, np.ones(round(together))).max()) if len(born) else 0.0
+    list_tiles = bmus.usual_entries(model.bmu, model.voxel_um, deepest_um) / TILE + 1.0
+    birth_tiles = _of_births(births_most + packets_most, list_tiles, model.plan.geometry)
     plan = Plan(
         model.plan.geometry,
         candidates,
         births_most,
         carve_chunk=1 if on_cpu else min(max(_bucket(usual / 4.0), 64), 256, births_most),
         row_chunk=row_chunk,
-        tile_chunk=128 if on_cpu else 32768,
+        tile_chunk=tile_chunk,
         packet_candidates=packet_candidates,
         packets=packets_most,
+        birth_tiles=birth_tiles,
     )
-    return Model(**{**model.__dict__, "plan": plan, "rows": Units(rows)})
+    tiles = at_work * list_tiles + plan.of_a_step.surface[1]
+    return replace(model, plan=plan, room=Units((rows, _whole(tiles, _MOVED_TILES))))
 
 
 def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
@@ -259,7 +279,7 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     edges[axis] = axis_edge
     window = tuple(min(edge, n) for edge, n in zip(edges, volume.shape, strict=True))
     entries = min(
-        math.ceil(math.pi * (widest + 1.0) ** 2 * window[axis] / 128) * 128, math.prod(window) // 32 * 32 + 32
+        math.ceil(math.pi * (widest + 1.0) ** 2 * window[axis] / 128) * 128, math.prod(window) // TILE * TILE + TILE
     )
     slices = bmus.BMU(
         settings.osteon_radius_um,
@@ -287,21 +307,38 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
     mean = activation.candidates_for(most, volume.values.size, weighted)
     spares = (births + 24.0) * activation.candidates_for(1.0 / max(canals, 1.0), volume.values.size, weighted)
+    tunnel = Geometry(window, min(math.ceil(widest) + 1, 30), entries)  # type: ignore[arg-type]
+    radius = float(demand.osteons[1].max(initial=1.0)) / model.voxel_um
+    list_tiles = math.pi * (radius + 1.0) ** 2 * window[axis] / TILE + 1.0
     plan = replace(
         model.plan,
         osteons=births_most,
         osteon_candidates=_bucket(mean + 8.0 * math.sqrt(mean) + spares),
-        tunnel=Geometry(window, min(math.ceil(widest) + 1, 30), entries),  # type: ignore[arg-type]
+        tunnel=tunnel,
         axis=axis,
+        osteon_tiles=_of_births(births_most, list_tiles, tunnel),
     )
     journey = int(cones.travel) * window[axis] / FRONT
     usual = most * canals * _SPARE
-    rows = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2) + births_most
-    return replace(model, plan=plan, rows=model.rows._replace(tunnels=_whole(rows, plan.row_chunk)))
+    at_work = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2)
+    tiles = at_work * list_tiles + plan.of_a_step.tunnels[1]
+    room = _whole(at_work + births_most, plan.row_chunk), _whole(tiles, _MOVED_TILES)
+    return replace(model, plan=plan, room=model.room._replace(tunnels=room))
+
+
+def _of_births(births: int, list_tiles: float, geometry: Geometry) -> int:
+    """Tiles to keep for the lists of a step's births, where one takes ``list_tiles`` on the mean.
+
+    A quarter more than the mean for all, and what eight of the largest take for when there are few: far more than
+    comes, as ``births`` is eight standard deviations beyond the mean already. Voxels without room would be counted as
+    dropped.
+    """
+    width = geometry.entries // TILE
+    return min(births * width, math.ceil(1.25 * births * list_tiles) + 8 * width)
 
 
 def _whole(rows: float, together: int) -> int:
-    """Rows of a table with some to spare, in whole chunks of those that are worked on together (32 at least)."""
+    """Rows or tiles of a table and some to spare, in whole chunks of those worked on together (32 at least)."""
     chunk = max(together, 32)
     return math.ceil((rows + 32) / chunk) * chunk
 
@@ -318,7 +355,7 @@ def first_state(model: Model, volume: Volume) -> State:
     """The state before the first step: the scan, and no BMU at work."""
     fraction = jnp.asarray(volume.values)
     fields = Fields(fraction, jnp.zeros(volume.shape, jnp.uint8), jnp.zeros(volume.shape, jnp.uint16))
-    tables = empty_tables(model.rows, model.plan)
-    none = jax.tree.map(lambda rows: 0, model.rows)
+    tables = empty_tables(model.room)
+    none = Units(*(0 for _ in model.room.there))
     initial = int(volume.values.sum(dtype=np.int64))
     return State(fields, tables, none, 0, Ledger(initial), activation.surface(volume.values))

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels.bmu_table import BMUTable, Fields, Local, Units, empty_tables
+from microct.kernels.bmu_lists import Lists
+from microct.kernels.bmu_table import BMUTable, Fields, Local, Units, empty_tables, enough
 from microct.simulation.niche import combined
 from microct.state import Felt, Ledger, State, Wear, Worn
 from microct.status import InputError
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from microct.simulation.run import Moment
 
 _COLUMNS = Units("bmus.", "tunnels.")
+#: What is made anew of the lists' lengths.
+_MADE = ("first", "lists")
 _FELT = "felt."
 _PLACE = "place"
 _WEAR = "wear."
@@ -31,7 +34,7 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     if moment.model.place is not None:
         arrays[_PLACE] = np.asarray(moment.model.place)
     for kind, table, count in zip(_COLUMNS, state.bmus.there, state.count.there, strict=False):
-        arrays |= {kind + name: np.asarray(column)[:count] for name, column in table._asdict().items()}
+        arrays |= {kind + name: column for name, column in _kept(table, count).items()}
     felt = state.felt
     if felt is not None:
         arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
@@ -78,8 +81,9 @@ def restored(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: M
 
 def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Model) -> State:
     count, plan = Units(**meta["count"]), model.plan
-    births = Units(plan.births + plan.packets, plan.osteons)
-    blank = empty_tables(Units(*map(_room, model.rows.there, count.there, births)), plan)
+    used = [(each, len(arrays[kind + "cell"])) for kind, each in zip(_COLUMNS, count.there, strict=False)]
+    room = map(enough, model.room.there, used, plan.of_a_step.there)
+    blank = empty_tables(Units(*room))
     fields = Fields(*(jnp.asarray(arrays[name]) for name in Fields._fields))
     felt = None
     if meta.get("felt") is not None:
@@ -98,21 +102,36 @@ def _state(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any], model: Mod
     return replace(state, local=combined(state, wear))
 
 
-def _room(rows: int, count: int, births: int) -> int:
-    """Rows of a table that has room for one more step."""
-    while rows < count + births:
-        rows *= 2
-    return rows
+def _kept(table: BMUTable, count: int) -> dict[str, np.ndarray]:
+    """The columns of a table's first rows, all of them live, and those of their lists in the order of rows."""
+    columns = {name: np.asarray(column)[:count] for name, column in table._asdict().items() if name not in _MADE}
+    starts, lengths = np.asarray(table.first)[:count], columns["tiles"]
+    tiles = np.repeat(starts - _starts(lengths), lengths) + np.arange(lengths.sum())
+    lists = {name: np.asarray(column)[tiles] for name, column in table.lists._asdict().items() if name != "row"}
+    return columns | lists
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    """Where lists of so many tiles begin, one after the other."""
+    return np.cumsum(lengths, dtype=np.int32) - lengths
 
 
 def _filled(blank: BMUTable, count: int, kind: str, arrays: Mapping[str, np.ndarray]) -> BMUTable:
     """A table whose first rows are those that were kept."""
-    columns = []
-    for name, column in blank._asdict().items():
+
+    def put(name: str, column: Any, rows: int) -> Any:
         kept = arrays[kind + name]
-        if kept.shape != (count, *column.shape[1:]) or kept.dtype != column.dtype:
+        if kept.shape != (rows, *column.shape[1:]) or kept.dtype != column.dtype:
             raise ValueError(
-                f"{kind}{name}: expected {column.dtype} {(count, *column.shape[1:])}, got {kept.dtype} {kept.shape}"
+                f"{kind}{name}: expected {column.dtype} {(rows, *column.shape[1:])}, got {kept.dtype} {kept.shape}"
             )
-        columns.append(column.at[:count].set(kept))
-    return BMUTable(*columns)
+        return column.at[:rows].set(kept)
+
+    columns = {name: put(name, column, count) for name, column in blank._asdict().items() if name not in _MADE}
+    lengths, used = arrays[kind + "tiles"], len(arrays[kind + "cell"])
+    if (lengths < 0).any() or lengths.sum(dtype=np.int64) != used:
+        raise ValueError(f"{kind}tiles: expected lists of {used} tiles in all, got {lengths.sum(dtype=np.int64)}")
+    row = np.repeat(np.arange(count, dtype=np.int32), lengths)
+    lists = {name: put(name, column, used) for name, column in blank.lists._asdict().items() if name != "row"}
+    pool = Lists(row=blank.lists.row.at[:used].set(row), **lists)
+    return BMUTable(**columns, first=blank.first.at[:count].set(_starts(lengths)), lists=pool)

@@ -19,6 +19,8 @@ from microct.kernels.bmu_table import (
     columns,
     compacted,
     enlarged,
+    enough,
+    room_of,
 )
 from microct.kernels.turnover import block
 from microct.remodeling import islands
@@ -79,12 +81,11 @@ def _block(state: State, model: Model, until: int) -> State:
     )
     together = model.plan.row_chunk
     kept = [compacted(table, count, together) for table, count in zip(tables.there, counts.there, strict=True)]
-    room = model.plan.births + model.plan.packets, model.plan.osteons
     if not int(done):
         # At least one of them has no room for the births of a step.
         kept = [
-            (enlarged(table, 2 * len(table.live)) if int(live) + most > len(table.live) else table, live)
-            for (table, live), most in zip(kept, room, strict=False)
+            (enlarged(table, *enough(room_of(table), (int(live), int(table.end)), most)), live)
+            for (table, live), most in zip(kept, model.plan.of_a_step.there, strict=True)
         ]
     return dataclasses.replace(
         state,

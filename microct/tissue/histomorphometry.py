@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from microct.kernels.bmu_lists import on_host
 from microct.kernels.bmu_table import MODELING, OSTEONAL, Schedule, Units, columns
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.state import Ledger, State
@@ -122,7 +123,7 @@ def site_map(state: State, clock: Clock) -> np.ndarray:
         corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
         for start in range(0, count, _ROWS):
             part = slice(start, min(start + _ROWS, count))
-            cell, delta, profile = (np.asarray(column[part]) for column in (bmus.cell, bmus.delta, bmus.profile))
+            cell, delta, profile, *_ = on_host(bmus.lists, bmus.first[part], bmus.tiles[part])
             depth = front[part, None] * profile.astype(np.float64) / FRONT
             at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
             row, entry = np.nonzero(at)

@@ -3,10 +3,10 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bone_at_work import Bone, foam
 from hypothesis import given
 from hypothesis import strategies as st
 from reference import remodeling as definition
-from test_turnover import Bone, foam
 
 from microct.kernels import random
 

@@ -1,156 +1,37 @@
-"""The life of BMUs on voxels: each step by its definition, and nothing that depends on how the work is cut."""
+"""The life of BMUs on voxels: each step by its definition, and what holds at every step."""
 
 import dataclasses
-import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from bone_at_work import (
+    CONES,
+    GEOMETRY,
+    MODELING,
+    PLAN,
+    SCHEDULE,
+    SEED,
+    SHARES,
+    TUNNELS,
+    UNIT,
+    VOXEL_UM,
+    Bone,
+    foam,
+    listed,
+    same,
+    thick_slab,
+    together,
+)
 from reference import osteon
 from reference import remodeling as definition
 
-from microct.imaging import phantoms
-from microct.kernels import bmu_table, random, turnover
+from microct.kernels import bmu_table
 from microct.kernels import cavity as cav
 from microct.remodeling import bmu
 
-UNIT = bmu.BMU(180.0, 40.0, 30.0, 120.0, 0.25)
-VOXEL_UM = 40.0
-GEOMETRY = bmu.geometry(UNIT, VOXEL_UM, 52.0, (24, 24, 64))
-SCHEDULE = bmu.schedule(UNIT, 10.0, VOXEL_UM)
-SHARES = bmu.depth_shares(UNIT.erosion_depth_cv)
-PLAN = bmu_table.Plan(GEOMETRY, candidates=512, births=16, carve_chunk=1, row_chunk=3, tile_chunk=16)
-SCHEDULE, SLICES = bmu.as_long(SCHEDULE, bmu.schedule(bmu.BMU(76.0, 27.0, 30.0, 89.0, 0.25), 10.0, VOXEL_UM))
-#: A voxel of 40 um in a third of a step; tunnels from the endocortical surface dive by 0.4 to 1.6 voxels; half as many.
-CONES = bmu_table.Cones(SLICES, *map(np.int32, (1365, 102, 410, 128)))
-MODELING = dataclasses.replace(PLAN, packet_candidates=256, packets=8)
-TUNNELS = dataclasses.replace(
-    MODELING, osteon_candidates=768, osteons=8, tunnel=cav.Geometry((11, 11, 22), 6, 1280), axis=2
-)
-ROWS, STEPS, SEED = 192, 64, 77
-
 carve = jax.jit(cav.carve, static_argnames=("geometry", "modeling"))
-
-
-class Bone:
-    """A bone at work: `go(steps)` lets steps pass."""
-
-    def __init__(
-        self, fraction, wall_um=47.0, candidates=24, births_until=STEPS, plan=PLAN, rows=ROWS, local=None,
-        place=None, packets=0, packet_um=30.0, cones=0, radius_um=70.0, filled_um=45.0,
-    ):  # fmt: skip
-        shape, self.plan, self.local, self.place = fraction.shape, plan, local, place
-        self.kinds = 1 if place is None else 4
-        zeros = np.zeros(shape, np.uint8)
-        self.fields = bmu_table.Fields(*map(jnp.asarray, (fraction, zeros, zeros.astype(np.uint16))))
-        ways = None if plan.tunnel is None else rows
-        self.tables = bmu_table.empty_tables(bmu_table.Units(rows, ways), plan)
-        self.counts = bmu_table.Units(0, None if ways is None else 0)
-        self.step = self.wanted = 0
-        self.asked = np.array(
-            [random.poisson(SEED, k, candidates) * (k < births_until) for k in range(STEPS)], np.int32
-        )
-        self.depth, self.wall = np.float32(47.0 / VOXEL_UM), np.float32(wall_um / VOXEL_UM)
-        self.modeled = np.array(
-            [random.poisson(SEED, k, packets, 7) * (k < births_until) for k in range(STEPS)], np.int32
-        )
-        self.packet = np.float32(packet_um / VOXEL_UM)
-        self.cones = np.array([random.poisson(SEED, k, cones, 3) * (k < births_until) for k in range(STEPS)], np.int32)
-        self.radius, self.filled = np.float32(radius_um / VOXEL_UM), np.float32(filled_um / VOXEL_UM)
-        self.compacted = (0, 0)
-
-    def demand(self, step):
-        """What is asked for from ``step`` on: compartments differ in births, depth and wall."""
-        factor = np.array([1.0, 0.8, 1.2, 0.6], np.float32)[: self.kinds]
-
-        def ahead(counts):
-            return np.concatenate([counts[step:], np.zeros(step, np.int32)])
-
-        def rows(values, dtype):
-            return np.tile(np.asarray(values, dtype), (STEPS, 1))
-
-        return bmu_table.Demand(
-            ahead(self.asked), rows(self.depth * factor, np.float32), rows(self.wall * factor, np.float32),
-            rows([256, 64, 128, 0][: self.kinds], np.int32), ahead(self.modeled), np.full(STEPS, 40, np.int32),
-            np.full(STEPS, self.packet), ahead(self.cones), np.full(STEPS, self.radius), np.full(STEPS, self.filled),
-        )  # fmt: skip
-
-    def go(self, steps):
-        """Returns the number of steps that were done."""
-        self.fields, self.tables, counts, done, births = turnover.block(
-            self.fields, self.tables, jax.tree.map(np.int32, self.counts), np.int32(self.step), np.int32(steps),
-            jax.tree.map(jnp.asarray, self.demand(self.step)), jax.tree.map(jnp.asarray, SCHEDULE), jnp.uint32(SEED),
-            jnp.asarray(SHARES), jnp.float32(bmu.footprint_faces(UNIT, VOXEL_UM)), self.local,
-            self.place, jax.tree.map(jnp.asarray, CONES) if self.plan.osteons else None, plan=self.plan,
-        )  # fmt: skip
-        self.counts = jax.tree.map(int, counts)
-        self.step, self.wanted = self.step + int(done), self.wanted + int(births.wanted)
-        assert int(births.dropped) == 0
-        return int(done)
-
-    def compact(self):
-        """Drop the rows that are done, keeping what they moved."""
-        before = self.moved
-        surface, live = bmu_table.compacted(self.tables.surface, self.count)
-        self.tables, self.counts = bmu_table.Units(surface), bmu_table.Units(int(live))
-        self.compacted = 0, 0
-        self.compacted = tuple(b - a for b, a in zip(before, self.moved, strict=True))
-
-    @property
-    def table(self):
-        """That of BMUs of surface."""
-        return self.tables.surface
-
-    @property
-    def count(self):
-        return self.counts.surface
-
-    @property
-    def moved(self):
-        """(resorbed, formed) since the start [1/255 voxel]."""
-        found = bmu_table.columns(self.tables, "resorbed", "formed")
-        sums = (int(column.astype(np.int64).sum()) for column in found.values())
-        return tuple(a + b for a, b in zip(self.compacted, sums, strict=True))
-
-    @property
-    def fraction(self):
-        return np.asarray(self.fields.fraction)
-
-    def held(self):
-        """(n, 3) voxels of live BMUs."""
-        rows = definition.Rows(self.table)
-        places = [place for row in np.flatnonzero(rows.live) for _, place, _, _ in rows.voxels(row)]
-        return np.array(places).reshape(-1, 3)
-
-
-@functools.cache
-def foam():
-    """Plates and rods in all directions, cut by the border."""
-    return phantoms.gaussian_random_field(0.3, 0.45, size_mm=(0.96, 0.96, 2.56), voxel_size_um=VOXEL_UM, seed=2).values
-
-
-@functools.cache
-def thick_slab():
-    return phantoms.slab(0.6, size_mm=(0.96, 0.96, 2.56), voxel_size_um=VOXEL_UM, axis=0, tilt_deg=12.0).values
-
-
-def together(tables, counts):
-    """Rows of both tables up to these counts in one, those of BMUs of surface first; lists filled up with -1."""
-
-    def joined(*parts):
-        parts = [np.asarray(part)[:count] for part, count in zip(parts, counts, strict=False)]
-        width = max(part.shape[-1] for part in parts) if parts[0].ndim == 2 else 0
-        wide = [np.pad(p, ((0, 0), (0, width - p.shape[1])), constant_values=-(p.dtype.kind == "i")) if width else p
-                for p in parts]  # fmt: skip
-        return np.concatenate(wide)
-
-    return jax.tree.map(joined, *tables.there)
-
-
-def same(one, other):
-    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True):
-        np.testing.assert_array_equal(np.asarray(a), np.asarray(b))
 
 
 # --- one step by its definition ---------------------------------------------------------------------------------------
@@ -220,8 +101,9 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
         for name in ("fraction", "owner", "formed_on"):
             np.testing.assert_array_equal(np.asarray(getattr(bone.fields, name)), new[name], err_msg=name)
         after = definition.Rows(together(bone.tables, counts))
-        for name in ("live", "stop_front", "resorbed", "formed", "cell"):
+        for name in ("live", "stop_front", "resorbed", "formed"):
             np.testing.assert_array_equal(after.column[name][:count], rows.column[name][:count], err_msg=name)
+        np.testing.assert_array_equal(after.cell[:count, : rows.cell.shape[1]], rows.cell[:count])
         assert (
             bone.counts.there == (counts.surface + len(born), (counts.tunnels or 0) + len(tunnels))[: len(counts.there)]
         )
@@ -229,19 +111,21 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
         units = [(bone.tables.surface, *unit) for unit in enumerate(born, start=counts.surface)]
         units += [(bone.tables.tunnels, *unit) for unit in enumerate(tunnels, start=counts.tunnels)] if tunnels else []
         for table, row, unit in units:
-            after = definition.Rows(table)
+            after = definition.Rows(listed(table))
             for name in ("corner", "mean_depth", "prescribed", "salt", "wall_share", "kind"):
                 np.testing.assert_array_equal(after.column[name][row], unit[name])
             if "voxels" in unit:
-                listed = np.array(osteon.listed(unit["voxels"])).reshape(-1, 3)
-                for name, wanted_list in zip(("cell", "delta", "floor"), listed.T, strict=True):
-                    np.testing.assert_array_equal(after.column[name][row][: len(listed)], wanted_list, err_msg=name)
-                assert (after.cell[row][len(listed) :] == -1).all()
-                assert (after.final_front[row], after.born[row]) == (4096 * bool(len(listed)), step)
+                expected = np.array(osteon.listed(unit["voxels"])).reshape(-1, 3)
+                for name, wanted_list in zip(("cell", "delta", "floor"), expected.T, strict=True):
+                    np.testing.assert_array_equal(after.column[name][row][: len(expected)], wanted_list, err_msg=name)
+                assert (after.cell[row][len(expected) :] == -1).all()
+                assert (after.final_front[row], after.born[row]) == (4096 * bool(len(expected)), step)
                 continue
-            for name in ("cell", "delta", "profile", "before", "floor", "area"):
-                one = np.asarray(getattr(unit["cavity"], name))
-                same(after.column[name][row][..., : one.size] if one.ndim else after.column[name][row], one)
+            used = np.asarray(unit["cavity"].cell) >= 0
+            for name in ("cell", "delta", "profile", "before", "floor"):
+                same(after.column[name][row][: used.sum()], np.asarray(getattr(unit["cavity"], name))[used])
+            assert (after.cell[row][used.sum() :] == -1).all()
+            assert after.area[row] == unit["cavity"].area
             front = int(unit["cavity"].final_front)
             assert (after.final_front[row], after.stop_front[row]) == (max(front, 0), front)
             assert after.born[row] == step
@@ -258,63 +142,6 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
     ages = bone.step - 1 - together(bone.tables, bone.counts).born
     assert ages.max() >= start - 2
     assert bone.moved[1] > 0
-
-
-# --- how the work is cut ----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def whole():
-    """Thirty steps in one block."""
-    bone = Bone(foam(), 40.0)
-    assert bone.go(30) == 30
-    return bone
-
-
-def test_where_blocks_are_cut_changes_nothing(whole):
-    """Blocks of 1, 7, 18 and 4 steps, the table compacted between some of them."""
-    bone = Bone(foam(), 40.0)
-    for number, steps in enumerate((1, 7, 18, 4)):
-        bone.go(steps)
-        if number % 2:
-            bone.compact()
-    same(bone.fields, whole.fields)
-    assert bone.moved == whole.moved
-    assert bone.wanted == whole.wanted
-
-
-@pytest.mark.slow
-def test_sizes_of_chunks_and_tables_change_nothing(whole):
-    """Other chunks (that do not divide the numbers), more candidates, room and rows: the same bits."""
-    plan = bmu_table.Plan(GEOMETRY, candidates=800, births=23, carve_chunk=5, row_chunk=7, tile_chunk=45)
-    bone = Bone(foam(), 40.0, plan=plan, rows=250)
-    bone.go(30)
-    same(bone.fields, whole.fields)
-    assert bone.moved == whole.moved
-    assert bone.wanted == whole.wanted > 30
-    rows = slice(0, whole.count)
-    same(jax.tree.map(lambda c: c[rows], bone.table), jax.tree.map(lambda c: c[rows], whole.table))
-
-
-def test_a_block_stops_before_births_might_not_fit():
-    bone = Bone(foam(), 40.0)
-    rows = np.asarray(bone.table.live).shape[0]
-    bone.counts = bmu_table.Units(rows - PLAN.births - 8)  # as if so many rows were in use
-    done = bone.go(30)
-    assert 0 < done < 30
-    assert rows - PLAN.births < bone.count <= rows
-
-
-@pytest.mark.parametrize("together", [1, ROWS])
-def test_compacting_keeps_the_live_rows_in_order(whole, together):
-    live = np.flatnonzero(np.asarray(whole.table.live))
-    table, count = bmu_table.compacted(jax.tree.map(jnp.copy, whole.table), whole.count, together)
-    for rows in (ROWS, 2 * ROWS):
-        table = table if rows == ROWS else bmu_table.enlarged(table, rows)
-        assert int(count) == len(live) > 5
-        same(jax.tree.map(lambda c: c[: len(live)], table), jax.tree.map(lambda c: c[live], whole.table))
-        empty = bmu_table.empty_table(rows, GEOMETRY.entries)
-        same(jax.tree.map(lambda c: c[len(live) :], table), jax.tree.map(lambda c: c[len(live) :], empty))
 
 
 # --- what holds at every step -----------------------------------------------------------------------------------------
@@ -344,7 +171,7 @@ def test_zero_balance_restores_the_bone_bit_for_bit():
     np.testing.assert_array_equal(bone.fraction, thick_slab())
     assert not np.asarray(bone.fields.owner).any()
     assert not np.asarray(bone.table.live).any()
-    rows = definition.Rows(bone.table)
+    rows = definition.Rows(listed(bone.table))
     np.testing.assert_array_equal(rows.resorbed, rows.formed)
     assert rows.resorbed[: bone.count].sum() > 0
 
@@ -354,7 +181,7 @@ def test_a_bmu_refills_what_its_wall_asks_for(wall_um):
     """Formed / resorbed = wall thickness / erosion depth for each BMU, within the rounding of the front."""
     bone = Bone(thick_slab(), wall_um, births_until=5, candidates=100)
     bone.go(40)
-    rows = definition.Rows(bone.table)
+    rows = definition.Rows(listed(bone.table))
     done = rows.resorbed > 0
     assert done.sum() > 5
     assert not rows.live.any()
@@ -387,7 +214,7 @@ def test_tissue_remembers_when_it_was_formed():
     assert formed_on[new].min() >= int(SCHEDULE.refill_start)
     assert formed_on[new].max() <= int(SCHEDULE.last) + 2  # the last birth was in step 2
     # Filled from the floor up: deeper voxels of a column are older.
-    rows = definition.Rows(bone.table)
+    rows = definition.Rows(listed(bone.table))
     ranks = []
     for row in range(bone.count):
         voxels = rows.voxels(row)

@@ -65,8 +65,17 @@ def test_everything_comes_back(moment: Moment) -> None:
     assert (previous.step, previous.ledger) == (moment.previous.step, moment.previous.ledger)
     jax.tree.map(np.testing.assert_array_equal, again.fields, state.fields)
     for one, other, count in zip(again.bmus.there, state.bmus.there, state.count.there, strict=True):
-        for name, column in other._asdict().items():
-            np.testing.assert_array_equal(getattr(one, name)[:count], column[:count], err_msg=name)
+        for name in ("first", "lists"):
+            jax.tree.map(
+                lambda now, then, end=int(other.end) if name == "lists" else count: np.testing.assert_array_equal(
+                    now[:end], then[:end]
+                ),
+                getattr(one, name),
+                getattr(other, name),
+            )
+        for name, column in other._replace(lists=None)._asdict().items():
+            if column is not None:
+                np.testing.assert_array_equal(getattr(one, name)[:count], column[:count], err_msg=name)
     assert again.wear is not None
     assert state.wear is not None
     assert state.wear.worn is not None
@@ -79,6 +88,9 @@ def test_everything_comes_back(moment: Moment) -> None:
         (lambda arrays, meta: arrays.pop("bmus.kind"), "bmus.kind"),
         (lambda arrays, meta: arrays.update({"bmus.kind": arrays["bmus.kind"][:-1]}), "bmus.kind"),
         (lambda arrays, meta: arrays.update({"bmus.kind": arrays["bmus.kind"].astype(np.float64)}), "bmus.kind"),
+        (lambda arrays, meta: arrays.update({"bmus.tiles": arrays["bmus.tiles"] + 1}), "bmus.tiles"),
+        (lambda arrays, meta: arrays.update({"bmus.tiles": -arrays["bmus.tiles"]}), "bmus.tiles"),
+        (lambda arrays, meta: arrays.update({"bmus.floor": arrays["bmus.floor"][:-1]}), "bmus.floor"),
         (lambda arrays, meta: meta["ledger"].pop(next(iter(meta["ledger"]))), "laid out"),
         (lambda arrays, meta: meta["ledger"].update(crystals=1), "crystals"),
         (lambda arrays, meta: meta.pop("previous"), "previous"),
