@@ -24,14 +24,14 @@ from measure import Budget, median, options, table
 def cost(state: Any, folder: Path, repeats: int = 3) -> dict[str, Any]:
     """Seconds and bytes of saving and loading a state; crossing from the device is part of saving."""
     from microct.io import checkpoint
+    from microct.simulation.snapshot import of_tables
 
     voxels = state.fields.fraction.size
     row: dict[str, Any] = {"save_s": [], "wall_s": [], "processor_s": [], "load_s": []}
     for number in range(repeats):
         wall, processor = time.perf_counter(), time.process_time()
         arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
-        for kind, held, count in zip(("bmu_", "tunnel_"), state.bmus.there, state.count.there, strict=False):
-            arrays |= {kind + name: np.asarray(column)[:count] for name, column in held._asdict().items()}
+        arrays |= of_tables(state.bmus, state.count)
         checkpoint.save(folder, number, arrays, {"time_yr": 0.0}, voxels)
         row["save_s"].append(time.perf_counter() - wall)
         row["processor_s"].append(time.process_time() - processor)

@@ -74,7 +74,7 @@ def block_of_steps(edge: int, all_fields: bool) -> tuple[Any, dict[str, Any], in
     from bench_remodeling import everything, shaft
 
     from microct.kernels import bmu_table as bmu
-    from microct.simulation import build
+    from microct.simulation import build, sizes
     from microct.simulation.config import Study
     from microct.volume import Volume
 
@@ -91,7 +91,7 @@ def block_of_steps(edge: int, all_fields: bool) -> tuple[Any, dict[str, Any], in
     bone = Volume.from_array(np.tile(small.values, times), small.voxel_size_um)
     with mock.patch.object(jax, "default_backend", return_value="gpu"):
         model = build.build(bone, study, place=place)
-    steps, kinds = build.BLOCK_STEPS, len(model.demand.births)
+    steps, kinds = sizes.BLOCK_STEPS, len(model.demand.births)
     whole, real, number = np.zeros(steps, np.int32), np.zeros(steps, np.float32), np.int32(0)
     each, voxels = np.zeros((steps, kinds), np.float32), np.broadcast_to(np.uint8(0), bone.shape)
     demand = bmu.Demand(whole, each, each, each.astype(np.int32), whole, whole, real, whole, real, real)

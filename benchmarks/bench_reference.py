@@ -98,7 +98,8 @@ def fronts(large: int) -> dict[str, Any]:
     from reference.remodeling import advance
 
     from microct.simulation import step
-    from microct.simulation.build import BLOCK_STEPS, first_state
+    from microct.simulation.build import first_state
+    from microct.simulation.sizes import BLOCK_STEPS
 
     bone = specimen(large, 128)
     model = built(bone, 0.8, 2.0)

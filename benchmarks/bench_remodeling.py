@@ -57,7 +57,8 @@ def throughput(bone: Any, frequency_per_yr: float, blocks: int = BLOCKS, budget_
         ``wall_s`` and ``processor_s`` for each block of steps, and what follows from their median.
     """
     from microct.simulation import step
-    from microct.simulation.build import BLOCK_STEPS, first_state
+    from microct.simulation.build import first_state
+    from microct.simulation.sizes import BLOCK_STEPS
 
     began = time.perf_counter()
     model = built(bone, frequency_per_yr, years_of((WARM_BLOCKS + blocks) * BLOCK_STEPS, 10.0) + 0.1)

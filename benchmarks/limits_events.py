@@ -32,7 +32,8 @@ def block_of_steps(edge: int, limits: Limits, repeats: int = 5, warm_steps: int 
     """A row for one block of steps in a specimen of ``edge`` voxels, and the part of it that is fronts alone."""
     from microct.kernels import activation
     from microct.simulation import step
-    from microct.simulation.build import BLOCK_STEPS, first_state
+    from microct.simulation.build import first_state
+    from microct.simulation.sizes import BLOCK_STEPS
 
     bone = specimen(edge, 128)
     model = built(bone, FREQUENCY_PER_YR, (warm_steps + BLOCK_STEPS) * 10.0 / 365.25 + 0.1)

@@ -13,10 +13,10 @@ from microct.kernels import activation
 from microct.kernels.bmu_lists import TILE
 from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
 from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
-from microct.kernels.device import has_accelerator
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
+from microct.simulation import sizes
 from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
 from microct.simulation.config import Study
 from microct.state import Ledger, State
@@ -24,20 +24,10 @@ from microct.status import InputError
 from microct.tissue.osteocytes import Deaths
 from microct.volume import Volume
 
-#: Steps that one call of the kernel does at most: progress and signals are looked at between calls.
-BLOCK_STEPS = 18
-#: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
-_SPARE = 1.25
-#: The same where load is felt: places out of use ask for more.
-_SPARE_FELT = 4.0
-#: Births of one step beyond which steps are too long to mean anything.
-MOST_BIRTHS = 1_000_000
 _SMALLEST = 8
 #: A tunnel from the endocortical surface goes so far into the cortex for each step along it (22 degrees), and at most
 #: so many radii: the cement line then lies beneath the surface. Ours.
 _DIVE, _DEEPEST = 0.4, 1.5
-#: Tiles that are moved together when those of units that are done are left out.
-_MOVED_TILES = 1024
 #: Longest edge of a window [voxel].
 _LONGEST = 1023
 
@@ -179,7 +169,7 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         place=None if place is None else jnp.asarray(place),
         deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
     )
-    model = _sized(model, volume, study.load.felt or study.osteocytes.felt, deepest)
+    model = sizes.for_surface(model, volume, study.load.felt or study.osteocytes.felt, deepest)
     return model if asked.osteons is None else _with_osteons(model, volume, study)
 
 
@@ -196,65 +186,6 @@ def _compartments(volume: Volume, study: Study, cortex: np.ndarray | None) -> np
             volume.values, volume.voxel_size_um, settings.thickest_trabecula_um, settings.widest_pore_um
         )
     return places.labels(volume.values, found, settings.inner_um, volume.voxel_size_um)
-
-
-def _sized(model: Model, volume: Volume, weighted: bool, deepest_um: float) -> Model:
-    """The model with tables large enough for the busiest step on this surface; sizes never change a result.
-
-    Args:
-        weighted: whether places may ask for more births than the demand.
-        deepest_um: the largest mean depth of the run.
-    """
-    steps = range(model.calendar.total_steps)
-    per_face = max((model.births_per_face(step) for step in steps), default=0.0)
-    packets_per_face = [model.packets_per_face(step)[1] for step in steps]
-    most = max(packets_per_face, default=0.0)
-    place = None if model.place is None else np.asarray(model.place)
-    areas = [activation.surface(volume.values)] if place is None else activation.surfaces(volume.values, place)
-    area = max(float(np.sum(areas)), 1.0)
-    births = per_face * area * (_SPARE_FELT if weighted else _SPARE)
-    births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
-    if births_most > MOST_BIRTHS:
-        raise InputError(
-            f"{births:.0f} births in one step are more than {MOST_BIRTHS}: "
-            "give a shorter step_days in [time] (usual: 5 to 20)"
-        )
-    mean = activation.candidates_for(per_face, volume.values.size, weighted)
-    # Spares: sites that are held by another BMU are made up from candidates beyond the drawn number.
-    spares = (births + 24.0) * activation.candidates_for(1.0 / area, volume.values.size, weighted)
-    candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares)
-    lifetime = int(model.schedule.last) + 2
-    packets = most * area * _SPARE
-    packets_most = _bucket(packets + 8.0 * math.sqrt(packets) + 8.0) if most else 0
-    mean = activation.candidates_for(most, volume.values.size) * activation.WEIGHT_LIMIT / 255.0
-    spares = (packets + 24.0) * activation.candidates_for(1.0 / area, volume.values.size)
-    packet_candidates = _bucket(mean + 8.0 * math.sqrt(mean) + spares) if most else 0
-    # Room for those at work and for half a block of births: a block that fills the table ends early, and loses nothing.
-    usual = births * (_SPARE / _SPARE_FELT if weighted else 1.0)
-    together = lifetime + BLOCK_STEPS / 2
-    rows = (usual + packets) * together + births_most + packets_most
-    on_cpu = not has_accelerator()
-    row_chunk, tile_chunk = (4, 128) if on_cpu else (256, 32768)
-    rows = _whole(rows, row_chunk)
-    # Lists take far more than rows: room for the busiest years as they come, not for the busiest step all the time.
-    births_of_steps = np.asarray(areas) @ model.demand.births[:, steps] * model.births_per_face_and_rate
-    born = births_of_steps + area * np.array(packets_per_face)
-    at_work = _SPARE * float(np.convolve(born, np.ones(round(together))).max()) if len(born) else 0.0
-    list_tiles = bmus.usual_entries(model.bmu, model.voxel_um, deepest_um) / TILE + 1.0
-    birth_tiles = _of_births(births_most + packets_most, list_tiles, model.plan.geometry)
-    plan = Plan(
-        model.plan.geometry,
-        candidates,
-        births_most,
-        carve_chunk=1 if on_cpu else min(max(_bucket(usual / 4.0), 64), 256, births_most),
-        row_chunk=row_chunk,
-        tile_chunk=tile_chunk,
-        packet_candidates=packet_candidates,
-        packets=packets_most,
-        birth_tiles=birth_tiles,
-    )
-    tiles = at_work * list_tiles + plan.of_a_step.surface[1]
-    return replace(model, plan=plan, room=Units((rows, _whole(tiles, _MOVED_TILES))))
 
 
 def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
@@ -299,56 +230,11 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     )
     faces = 2.0 * math.pi * settings.canal_radius_um / model.voxel_um * window[axis]
     model = replace(model, osteon_faces=faces, schedule=schedule, cones=cones)
-    most = max((model.osteons_per_face(step) for step in range(model.calendar.total_steps)), default=0.0)
     surfaces = activation.surfaces(volume.values, np.asarray(model.place))
     canals = float(surfaces[places.INTRACORTICAL] + settings.endocortical_cones * surfaces[places.ENDOCORTICAL])
-    weighted = study.load.felt or study.osteocytes.felt
-    births = most * canals * (_SPARE_FELT if weighted else 2.0 * _SPARE)
-    births_most = _bucket(births + 8.0 * math.sqrt(births) + 8.0)
-    mean = activation.candidates_for(most, volume.values.size, weighted)
-    spares = (births + 24.0) * activation.candidates_for(1.0 / max(canals, 1.0), volume.values.size, weighted)
     tunnel = Geometry(window, min(math.ceil(widest) + 1, 30), entries)  # type: ignore[arg-type]
-    radius = float(demand.osteons[1].max(initial=1.0)) / model.voxel_um
-    list_tiles = math.pi * (radius + 1.0) ** 2 * window[axis] / TILE + 1.0
-    plan = replace(
-        model.plan,
-        osteons=births_most,
-        osteon_candidates=_bucket(mean + 8.0 * math.sqrt(mean) + spares),
-        tunnel=tunnel,
-        axis=axis,
-        osteon_tiles=_of_births(births_most, list_tiles, tunnel),
-    )
-    journey = int(cones.travel) * window[axis] / FRONT
-    usual = most * canals * _SPARE
-    at_work = usual * (int(own.last) + journey + 2 + BLOCK_STEPS / 2)
-    tiles = at_work * list_tiles + plan.of_a_step.tunnels[1]
-    room = _whole(at_work + births_most, plan.row_chunk), _whole(tiles, _MOVED_TILES)
-    return replace(model, plan=plan, room=model.room._replace(tunnels=room))
-
-
-def _of_births(births: int, list_tiles: float, geometry: Geometry) -> int:
-    """Tiles to keep for the lists of a step's births, where one takes ``list_tiles`` on the mean.
-
-    A quarter more than the mean for all, and what eight of the largest take for when there are few: far more than
-    comes, as ``births`` is eight standard deviations beyond the mean already. Voxels without room would be counted as
-    dropped.
-    """
-    width = geometry.entries // TILE
-    return min(births * width, math.ceil(1.25 * births * list_tiles) + 8 * width)
-
-
-def _whole(rows: float, together: int) -> int:
-    """Rows or tiles of a table and some to spare, in whole chunks of those worked on together (32 at least)."""
-    chunk = max(together, 32)
-    return math.ceil((rows + 32) / chunk) * chunk
-
-
-def _bucket(size: float) -> int:
-    """The next of 8, 16, 24, 32, 48, 64, 96 ...: few sizes, so that few programs are compiled."""
-    bucket = 8
-    while bucket < size:
-        bucket = bucket * 3 // 2 if bucket & (bucket - 1) == 0 else bucket * 4 // 3
-    return bucket
+    model = replace(model, plan=replace(model.plan, tunnel=tunnel, axis=axis))
+    return sizes.for_tunnels(model, volume, canals, study.load.felt or study.osteocytes.felt)
 
 
 def first_state(model: Model, volume: Volume) -> State:

@@ -33,8 +33,7 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     arrays = {name: np.asarray(value) for name, value in state.fields._asdict().items()}
     if moment.model.place is not None:
         arrays[_PLACE] = np.asarray(moment.model.place)
-    for kind, table, count in zip(_COLUMNS, state.bmus.there, state.count.there, strict=False):
-        arrays |= {kind + name: column for name, column in _kept(table, count).items()}
+    arrays |= of_tables(state.bmus, state.count)
     felt = state.felt
     if felt is not None:
         arrays |= {_FELT + name: np.asarray(field) for name, field in felt.local._asdict().items()}
@@ -54,6 +53,15 @@ def taken(moment: Moment) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         "previous": {"step": moment.previous.step, "ledger": moment.previous.ledger._asdict()},
     }
     return arrays, meta
+
+
+def of_tables(tables: Units, counts: Units) -> dict[str, np.ndarray]:
+    """The rows in use of the tables of BMUs, all of them live, as arrays by name."""
+    return {
+        kind + name: column
+        for kind, table, count in zip(_COLUMNS, tables.there, counts.there, strict=False)
+        for name, column in _kept(table, count).items()
+    }
 
 
 def place_of(arrays: Mapping[str, np.ndarray]) -> np.ndarray | None:

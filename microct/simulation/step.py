@@ -24,7 +24,8 @@ from microct.kernels.bmu_table import (
 )
 from microct.kernels.turnover import block
 from microct.remodeling import islands
-from microct.simulation.build import BLOCK_STEPS, Model
+from microct.simulation.build import Model
+from microct.simulation.sizes import BLOCK_STEPS
 from microct.state import State
 
 

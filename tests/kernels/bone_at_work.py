@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-from collections import namedtuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,7 @@ import numpy as np
 from reference import remodeling as definition
 
 from microct.imaging import phantoms
-from microct.kernels import bmu_lists, bmu_table, random, turnover
+from microct.kernels import bmu_table, random, turnover
 from microct.kernels import cavity as cav
 from microct.remodeling import bmu
 
@@ -115,7 +114,7 @@ class Bone:
 
     def held(self):
         """(n, 3) voxels of live BMUs."""
-        rows = definition.Rows(listed(self.table))
+        rows = definition.Rows(self.table)
         places = [place for row in np.flatnonzero(rows.live) for _, place, _, _ in rows.voxels(row)]
         return np.array(places).reshape(-1, 3)
 
@@ -141,18 +140,7 @@ def together(tables, counts):
                 for p in parts]  # fmt: skip
         return np.concatenate(wide)
 
-    return jax.tree.map(joined, *map(listed, tables.there))
-
-
-Listed = namedtuple("Listed", [*(name for name in bmu_table.BMUTable._fields if name not in ("first", "lists")),
-                               *bmu_lists.Columns._fields])  # fmt: skip
-
-
-def listed(table):
-    """The table with its lists as columns, whatever their places in the pool."""
-    lists = bmu_lists.on_host(table.lists, table.first, table.tiles)
-    rows = {name: np.asarray(column) for name, column in table._asdict().items() if name in Listed._fields}
-    return Listed(**rows, **lists._asdict())
+    return jax.tree.map(joined, *map(definition.listed, tables.there))
 
 
 def same(one, other):

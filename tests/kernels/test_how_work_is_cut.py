@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from bone_at_work import GEOMETRY, PLAN, ROWS, TILES, Bone, Listed, foam, listed, same
+from bone_at_work import GEOMETRY, PLAN, ROWS, TILES, Bone, foam, same
+from reference.remodeling import Listed, listed
 
 from microct.kernels import bmu_lists, bmu_table
 

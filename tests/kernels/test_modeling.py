@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from bone_at_work import MODELING, VOXEL_UM, Bone, foam, listed, thick_slab
+from bone_at_work import MODELING, VOXEL_UM, Bone, foam, thick_slab
 from reference import remodeling as definition
 
 from microct.kernels import bmu_table
@@ -21,7 +21,7 @@ def modeled(fraction, packet_um, until=3, packets=200, **more):
 def test_a_packet_forms_its_area_times_its_thickness(packet_um):
     bone = modeled(thick_slab(), packet_um)
     bone.go(36)
-    rows = definition.Rows(listed(bone.table))
+    rows = definition.Rows(bone.table)
     used = slice(0, bone.count)
     assert bone.count > 5
     assert not rows.live.any()
@@ -57,7 +57,7 @@ def test_no_growth_on_the_far_side_of_a_thin_plate():
     thin[11:13] = 255
     bone = modeled(thin, 30.0, until=1, packets=60)
     bone.go(20)
-    rows = definition.Rows(listed(bone.table))
+    rows = definition.Rows(bone.table)
     assert bone.count > 2
     for row in range(bone.count):
         heights = {place[0] for _, place, shape, _ in rows.voxels(row) if shape[2] == 0}

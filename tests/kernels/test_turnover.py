@@ -19,7 +19,6 @@ from bone_at_work import (
     VOXEL_UM,
     Bone,
     foam,
-    listed,
     same,
     thick_slab,
     together,
@@ -111,7 +110,7 @@ def test_a_step_is_that_of_the_definition(wall_um, start, local, place, packets,
         units = [(bone.tables.surface, *unit) for unit in enumerate(born, start=counts.surface)]
         units += [(bone.tables.tunnels, *unit) for unit in enumerate(tunnels, start=counts.tunnels)] if tunnels else []
         for table, row, unit in units:
-            after = definition.Rows(listed(table))
+            after = definition.Rows(table)
             for name in ("corner", "mean_depth", "prescribed", "salt", "wall_share", "kind"):
                 np.testing.assert_array_equal(after.column[name][row], unit[name])
             if "voxels" in unit:
@@ -171,7 +170,7 @@ def test_zero_balance_restores_the_bone_bit_for_bit():
     np.testing.assert_array_equal(bone.fraction, thick_slab())
     assert not np.asarray(bone.fields.owner).any()
     assert not np.asarray(bone.table.live).any()
-    rows = definition.Rows(listed(bone.table))
+    rows = definition.Rows(bone.table)
     np.testing.assert_array_equal(rows.resorbed, rows.formed)
     assert rows.resorbed[: bone.count].sum() > 0
 
@@ -181,7 +180,7 @@ def test_a_bmu_refills_what_its_wall_asks_for(wall_um):
     """Formed / resorbed = wall thickness / erosion depth for each BMU, within the rounding of the front."""
     bone = Bone(thick_slab(), wall_um, births_until=5, candidates=100)
     bone.go(40)
-    rows = definition.Rows(listed(bone.table))
+    rows = definition.Rows(bone.table)
     done = rows.resorbed > 0
     assert done.sum() > 5
     assert not rows.live.any()
@@ -214,7 +213,7 @@ def test_tissue_remembers_when_it_was_formed():
     assert formed_on[new].min() >= int(SCHEDULE.refill_start)
     assert formed_on[new].max() <= int(SCHEDULE.last) + 2  # the last birth was in step 2
     # Filled from the floor up: deeper voxels of a column are older.
-    rows = definition.Rows(listed(bone.table))
+    rows = definition.Rows(bone.table)
     ranks = []
     for row in range(bone.count):
         voxels = rows.voxels(row)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -189,11 +190,33 @@ def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...]) -> int:
     return found
 
 
+Listed = namedtuple(
+    "Listed",
+    "corner born final_front stop_front mean_depth prescribed area resorbed formed live salt wall_share kind tiles "
+    "cell delta profile before floor",
+)
+
+
+def listed(table: object) -> Listed:
+    """A table of BMUs with its lists as columns, filled up with -1 or 0, whatever their places in the pool."""
+    first, tiles = (np.asarray(getattr(table, name)) for name in ("first", "tiles"))
+    longest = 32 * int(tiles.max(initial=1))
+    columns = {name: np.asarray(getattr(table, name)) for name in Listed._fields[:-5]}
+    for name in Listed._fields[-5:]:
+        pool = np.asarray(getattr(table.lists, name))  # type: ignore[attr-defined]
+        columns[name] = np.full((len(first), longest), -1 if name == "cell" else 0, pool.dtype)
+        for row in range(len(first)):
+            own = pool[first[row] : first[row] + tiles[row]].ravel()
+            columns[name][row, : len(own)] = own
+    return Listed(**columns)
+
+
 class Rows:
     """The table of BMUs as loops see it: `voxels(row)` lists (entry, place, front arguments, floor's place)."""
 
     def __init__(self, table: object) -> None:
-        self.column = {name: np.array(getattr(table, name)) for name in table._fields}  # type: ignore[attr-defined]
+        table = table if isinstance(table, Listed) else listed(table)
+        self.column = {name: np.array(getattr(table, name)) for name in table._fields}
 
     def __getattr__(self, name: str) -> np.ndarray:
         return self.column[name]

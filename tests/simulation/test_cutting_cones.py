@@ -160,7 +160,7 @@ def one_tunnel(voxel_um: float, shape: tuple[int, int, int], radius_um: float, w
     zeros = np.zeros(shape, np.uint8)
     fields, tables, counts = (
         Fields(*map(jnp.asarray, (bone, zeros, zeros.astype(np.uint16)))),
-        empty_tables(Units(*((32, most[1]) for most in plan.of_a_step.there))),
+        empty_tables(Units(*((32, 2 * most[1]) for most in plan.of_a_step.there))),
         Units(jnp.int32(0), jnp.int32(0)),
     )
     blank, none = jnp.zeros((5, 4), jnp.float32), jnp.zeros(5, jnp.int32)
