@@ -29,7 +29,7 @@ FLOOR_UM = 4.0
 #: Voxels beyond this share of the footprint's radius cannot show a cavity at all.
 _COARSEST = 0.6
 #: A list holds at most so many times what lies beneath a plane, and voxels that far around the depth of the cavity:
-#: around canals of 80 um cavities took 2.6 times as much. Few are longer than so many times the usual.
+#: around canals of 80 um cavities took up to 2.7 times as much. Few are longer than so many times the usual.
 _MOST_BENEATH, _RIM, _USUAL_SHARE = 4.0, 2.2, 1.6
 
 

@@ -30,6 +30,26 @@ def balanced() -> Run:
     return run(plate(SHAPE, VOXEL_UM, 600.0), study(8, **demand))
 
 
+@pytest.mark.slow
+def test_around_canals_lists_hold_all_of_a_cavity() -> None:
+    """Compact bone with canals of 80 um: beneath a patch on their walls lies more bone than beneath a plane."""
+    fraction = np.full((64, 64, 64), 255, np.uint8)
+    canal = np.arange(64) % 16 < 4
+    fraction[:, canal[:, None] & canal] = 0
+    demand = {"activation_frequency_per_year": 2.0, "erosion_depth_um": 55.0, "wall_thickness_um": 55.0}
+    bone = Volume.from_array(fraction, 20.0)
+    model = build(bone, study(1, **demand))
+    state = first_state(model, bone)
+    longest = 0
+    for _ in range(model.calendar.total_steps):
+        state = step.advance(state, model, state.step + 1)
+        longest = max(longest, 32 * int(np.asarray(state.bmus.surface.tiles).max()))
+    assert state.ledger.births > 50
+    assert state.ledger.dropped == 0
+    plane = model.footprint_faces * (model.plan.geometry.reach - 1)
+    assert longest > 1.5 * plane > model.plan.geometry.usual
+
+
 def surface_faces() -> float:
     """Both faces of the plate [voxel faces]."""
     return 2.0 * SHAPE[1] * SHAPE[2]
