@@ -268,8 +268,10 @@ def _go(
     progress: ProgressCall | None,
     previous: State | None,
 ) -> None:
+    from microct.kernels.device import let_go_of_programs
     from microct.simulation.run import run
 
+    let_go_of_programs()
     with _signals() as stopped:
         last = run(state, model, study, bone, [_Keeper(folder)], progress, stopped, previous)
     if last.step < model.calendar.total_steps:

@@ -61,6 +61,10 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if "jax" in sys.modules:  # a worker that has run hundreds of tests holds more programs than Linux has maps for
+        from microct.kernels.device import let_go_of_programs
+
+        let_go_of_programs()
     budget = item.config.getoption("--time-budget")
     if budget is not None and time.monotonic() - item.config.stash[STARTED] > budget:
         pytest.skip(f"the time budget of {budget:g} s is spent")

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from microct.kernels.device import let_go_of_programs
 from microct.kernels.elasticity_mesh import Mesh
 from microct.mechanics import fields
 from microct.mechanics.equilibrium import Equilibrium, Solution, loaded_mesh, require
@@ -150,7 +151,9 @@ def strength(
     modulus = modulus_field(volume, youngs_modulus_mpa, partial_voxels)
     bone, left_out = loaded_mesh(modulus, number, volume.provenance.source)
     case = compression(bone, axis, strain, ends)
-    solver = Equilibrium(poisson_ratio, tolerance) if solver is None else solver
+    if solver is None:
+        let_go_of_programs()
+        solver = Equilibrium(poisson_ratio, tolerance)
     solution = require(solver.solve(bone, case, None if start is None else start.solution))
     force = reaction(strain * bone.shape[number], edge)(solution)
     length = edge * bone.shape[number]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from microct import __version__
+from microct.kernels.device import let_go_of_programs
 from microct.kernels.smoothsurface import smooth_surface
 from microct.morphometry import presets
 from microct.morphometry.ellipsoid import ellipsoid_rows
@@ -77,6 +78,7 @@ def measure(
         >>> round(table["Tb.Th"].value, 6), table["Tb.Th"].unit
         (0.08, 'mm')
     """
+    let_go_of_programs()
     if preset is not None:
         convention = presets.preset(preset).convention
     check_convention(convention)
