@@ -42,7 +42,7 @@ def ratio(unit: str, definition: tuple[float, Callable[[], Any]], kernel: tuple[
 
 def random_words(large: int) -> dict[str, Any]:
     """Threefry words."""
-    from reference.remodeling import words as by_definition
+    from reference.random_numbers import words as by_definition
 
     from microct.kernels import random
 

@@ -202,7 +202,7 @@ def _with_stiffness(
 ) -> tuple[list[Level], np.ndarray]:
     """The levels with the matrices of all below the finest, and those of the last."""
     finest, steps = of.cells[0], of.steps
-    lists = _lists_of(finest)
+    lists = _maker_of(finest)
     odd = lists.odd_voxels(finest, modulus, steps, levels[0].free)
     extra_cells, extra = exceptions(odd, fixed, poisson_ratio, side_by_side)
     levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
@@ -239,9 +239,9 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
     elif n == 0:
         pass  # nodes will know what lies around them
     else:
-        nodes = _lists_of(cells).nodes_of(cells, rows, points - 1)
+        nodes = _maker_of(cells).nodes_of(cells, rows, points - 1)
     if n == 1:
-        moduli = _lists_of(of.steps[0]).moduli_of_children(of.steps[0], modulus, rows)
+        moduli = _maker_of(of.steps[0]).moduli_of_children(of.steps[0], modulus, rows)
     level = Level(
         count=np.int32(cells.count),
         nodes=nodes,
@@ -261,11 +261,11 @@ def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side
     if n == 0:
         return level
     step, finer_nodes = of.steps[n - 1], sizes[n - 1][1]
-    return level._replace(**_lists_of(step).points_of(step, cells.count, finer_nodes, rows, more_rows))
+    return level._replace(**_maker_of(step).points_of(step, cells.count, finer_nodes, rows, more_rows))
 
 
-def _lists_of(cells_or_step: Cells | DeviceCells | Coarsening | DeviceCoarsening) -> Any:
-    """The room that makes the lists of these, where they are."""
+def _maker_of(cells_or_step: Cells | DeviceCells | Coarsening | DeviceCoarsening) -> Any:
+    """The room that makes the lists of these where they lie."""
     there = isinstance(cells_or_step, (DeviceCells, DeviceCoarsening))
     return multigrid_lists_device if there else multigrid_lists
 

@@ -6,7 +6,7 @@ import pytest
 from bone_at_work import Bone, foam
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import remodeling as definition
+from reference import random_numbers as definition
 
 from microct.kernels import random
 

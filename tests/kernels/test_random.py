@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reference import remodeling as definition
+from reference import random_numbers as definition
 from scipy import stats
 
 from microct.kernels import random
