@@ -37,22 +37,26 @@ def levels(mdof: float) -> tuple[Any, int]:
     bone = largest_piece(rods(EDGE))
     mesh, _ = loaded_mesh(bone.astype(np.float32) * np.float32(MODULUS_MPA), 0)
     case = loading.compression(mesh, "z", STRAIN, "frictionless")
-    tree = multigrid_setup.hierarchy(multigrid_setup.structure(mesh), case.fixed, POISSON, side_by_side=True)
+    large = multigrid_setup.FACTORED_FROM
+    with mock.patch.object(multigrid_setup, "FACTORED_FROM", 1):
+        tree = multigrid_setup.hierarchy(multigrid_setup.structure(mesh), case.fixed, POISSON, side_by_side=True)
     growth = mdof * 1e6 / (3 * len(mesh.positions))
 
     def scaled(name: str, level: int, array: Any, by: float) -> Any:
         if array is None or np.ndim(array) == 0:
             return array
         shape = list(array.shape)
-        along = 1 if name == "around" or (name == "modulus" and level == 0) else 0
+        along = 1 if name in ("around", "matrices") or (name == "modulus" and level == 0) else 0
         shape[along] = filled(shape[along] * (by ** (2 / 3) if name.startswith("extra") else by))
-        if name == "matrices" and shape[0] >= multigrid_setup.PACKED_FROM:
-            shape = [300, shape[0]]
         return np.lib.stride_tricks.as_strided(np.zeros(1, array.dtype), shape, [0] * len(shape))
 
     def level(n: int, like: int, by: float) -> Any:
         of = tree.levels[like]
-        return of._replace(**{name: scaled(name, n, getattr(of, name), by) for name in of._fields})
+        made = of._replace(**{name: scaled(name, n, getattr(of, name), by) for name in of._fields})
+        if n > 1 and len(made.nodes) < large:
+            whole = np.broadcast_to(np.float32(0), (len(made.nodes), 24, 24))
+            return made._replace(matrices=whole, extra=None, extra_cells=None)
+        return made
 
     last = len(tree.levels) - 1
     made = [level(n, n, growth) for n in range(last)]

@@ -1,15 +1,11 @@
-"""Products with stiffness as one kernel each, for processors where many work side by side (GPUs).
+"""Products with the stiffness of the two finest levels as one kernel each (`fused`).
 
-Compilers make several kernels of such a product, which lay the motion of all corners down, and then all forces, in
-memory. Here each worker keeps them in its registers. On the finest level it owns a node, and asks the voxels around it
-what they put there: nothing is added to what another worker wrote, so that bits repeat. On the second level it owns a
-cell of eight children, whose motion it sorts by parity (`parities`); on the levels below, whose cells have a matrix
-each, it reads one half of that matrix, as the other is its mirror image.
+On the finest level a worker owns a node, and asks the voxels around it what they put there: nothing is added to what
+another worker wrote, so that bits repeat. On the second level it owns a cell of eight children, whose motion it sorts
+by parity (`parities`).
 
 A matrix of an isotropic cube holds few different numbers, most of them many times, with either sign. Which they are
 follows from its symmetry, not from Poisson's ratio: kernels are written for their places, and read them once.
-
-Where no GPU is, both are worked out plainly. The kernels themselves can be interpreted there, which is what tests do.
 """
 
 from __future__ import annotations
@@ -25,21 +21,14 @@ import numpy as np
 from jax import lax
 
 from microct.kernels.elasticity import CORNERS, dot, gathered, stiffness_matrix
+from microct.kernels.fused import kernel_on_gpu, launched, patterns, total
 from microct.kernels.multigrid_galerkin import children
 from microct.kernels.parities import SIGNS, TO_PARITIES, in_parities
 
 Array = Any
 
-#: Nodes or cells that one block of workers owns at most.
-_BLOCK = 128
-
 #: Two of Poisson's ratios: entries that are equal for both are equal for all.
 _SAMPLES = (0.12, 0.37)
-
-#: Rows and columns of the lower half of a matrix, and where in it each entry of the whole is found.
-_LOWER = np.tril_indices(24)
-_PLACE = np.zeros((24, 24), np.int32)
-_PLACE[_LOWER] = _PLACE.T[_LOWER] = np.arange(300)
 
 #: Offsets of the nodes around a node, along each axis.
 _STEPS = (-1, 0, 1)
@@ -104,7 +93,7 @@ def nodes_product(x: Array, around: Array, moduli: Array, matrix: Array) -> Arra
     Returns:
         (nodes, cases, 3), in the type of ``matrix``.
     """
-    return _on_gpu(nodes_kernel, _nodes_plainly, x, around, moduli, matrix)
+    return kernel_on_gpu(nodes_kernel, _nodes_plainly, x, around, moduli, matrix)
 
 
 def nodes_kernel(x: Array, around: Array, moduli: Array, matrix: Array, interpret: bool = False) -> Array:
@@ -112,7 +101,7 @@ def nodes_kernel(x: Array, around: Array, moduli: Array, matrix: Array, interpre
     nodes, cases = x.shape[:2]
     shape = jax.ShapeDtypeStruct((nodes * cases * 3,), matrix.dtype)
     given = (_numbers("voxel", matrix), x.reshape(-1), around, moduli)
-    return _launched(partial(_of_nodes, cases=cases), shape, nodes, cases, interpret, *given).reshape(x.shape)
+    return launched(partial(_of_nodes, cases=cases), shape, nodes, cases, interpret, *given).reshape(x.shape)
 
 
 def _nodes_plainly(x: Array, around: Array, moduli: Array, matrix: Array) -> Array:
@@ -161,7 +150,7 @@ def _of_nodes(numbers: Array, x: Array, around: Array, moduli: Array, out: Array
     scale = [moduli[voxel, mine].astype(out.dtype) for voxel in range(8)]
     own = (pl.program_id(0) * block + jnp.arange(block)) * cases + case
     for i in range(3):
-        out[own * 3 + i] = sum((scale[v] * force[v][i] for v in range(1, 8)), scale[0] * force[0][i])
+        out[own * 3 + i] = total([scale[v] * force[v][i] for v in range(8)])
 
 
 def cells_product(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
@@ -176,7 +165,7 @@ def cells_product(x: Array, nodes: Array, moduli: Array, children: Array) -> Arr
     Returns:
         (cells, cases, 24) float32.
     """
-    return _on_gpu(cells_kernel, _cells_plainly, x, nodes, moduli, children)
+    return kernel_on_gpu(cells_kernel, _cells_plainly, x, nodes, moduli, children)
 
 
 def cells_kernel(x: Array, nodes: Array, moduli: Array, children: Array, interpret: bool = False) -> Array:
@@ -184,7 +173,7 @@ def cells_kernel(x: Array, nodes: Array, moduli: Array, children: Array, interpr
     cells, cases = nodes.shape[0], x.shape[1]
     shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
     given = (_numbers("children", children), x.reshape(-1), nodes.T, moduli.T)
-    return _launched(partial(_of_cells, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
+    return launched(partial(_of_cells, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
 
 
 def _cells_plainly(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
@@ -228,9 +217,9 @@ def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, out: Array,
     known = [numbers[k] for k in range(numbers.shape[0])]
     at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
     # rows of the basis of parities: component i of parity p has the signs of pattern p ^ (4 >> i)
-    sums = [_patterns([x[at[k] + i] for k in range(8)]) for i in range(3)]
+    sums = [patterns([x[at[k] + i] for k in range(8)]) for i in range(3)]
     moving = [[sums[i][p ^ (4 >> i)] for i in range(3)] for p in range(8)]
-    weight = [w / 64 for w in _patterns([moduli[k, mine] for k in range(8)])]  # 8 of signs, 8 of the basis, twice half
+    weight = [w / 64 for w in patterns([moduli[k, mine] for k in range(8)])]  # 8 of signs, 8 of the basis, twice half
     force: list[list[Any]] = [[None] * 8 for _ in range(3)]
     for p, i in product(range(8), range(3)):
         total = jnp.zeros(block, out.dtype)
@@ -239,88 +228,7 @@ def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, out: Array,
                 joined = known[which[w, p, i, j]] * float(sign[w, p, i, j])
                 total += joined * (weight[w] * moving[p ^ w][j])
         force[i][p ^ (4 >> i)] = total
-    back = [_patterns(each) for each in force]
+    back = [patterns(each) for each in force]
     own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
     for k, i in product(range(8), range(3)):
         out[own + (3 * k + i)] = back[i][k]
-
-
-def packed(matrices: Array) -> Array:
-    """(300, cells) the lower halves of symmetric matrices (cells, 24, 24), row after row."""
-    return matrices[:, _LOWER[0], _LOWER[1]].T
-
-
-def packed_diagonal(halves: Array) -> Array:
-    """(cells, 24) the diagonals of `packed` matrices."""
-    return halves[_PLACE.diagonal()].T
-
-
-def packed_product(x: Array, nodes: Array, halves: Array) -> Array:
-    """(cells, cases, 24) forces at the corners of cells that have a matrix each.
-
-    Args:
-        x: (nodes, cases, 3) float32 displacement.
-        nodes: (cells, 8) int32.
-        halves: (300, cells) float32 from `packed`.
-    """
-    return _on_gpu(packed_kernel, _packed_plainly, x, nodes, halves)
-
-
-def packed_kernel(x: Array, nodes: Array, halves: Array, interpret: bool = False) -> Array:
-    """`packed_product` as one kernel."""
-    cells, cases = nodes.shape[0], x.shape[1]
-    shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
-    given = (x.reshape(-1), nodes.T, halves)
-    return _launched(partial(_of_packed, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
-
-
-def _packed_plainly(x: Array, nodes: Array, halves: Array) -> Array:
-    here = gathered(x, nodes).reshape(nodes.shape[0], x.shape[1], 24)
-    return jnp.einsum("kci,kij->kcj", here, halves.T[:, _PLACE], precision=lax.Precision.HIGHEST)
-
-
-def _of_packed(x: Array, nodes: Array, halves: Array, out: Array, *, block: int, cases: int) -> None:
-    """The kernel of `packed_product`: a block of cells, one case."""
-    from jax.experimental import pallas as pl
-
-    mine = pl.ds(pl.program_id(0) * block, block)
-    case = pl.program_id(1)
-    at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
-    moved = [x[at[k] + i] for k, i in product(range(8), range(3))]
-    force = [jnp.zeros(block, out.dtype) for _ in range(24)]
-    for entry, (row, column) in enumerate(zip(*_LOWER, strict=True)):
-        here = halves[entry, mine]
-        force[row] += here * moved[column]
-        if row != column:
-            force[column] += here * moved[row]
-    own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
-    for k in range(24):
-        out[own + k] = force[k]
-
-
-def _patterns(corners: list[Any]) -> list[Any]:
-    """Sums over eight corners with the signs of each of `parities.SIGNS`, in three rounds of sums and differences."""
-    for bit in (1, 2, 4):
-        pairs = [(corners[k & ~bit], corners[k | bit]) for k in range(8)]
-        corners = [low - high if k & bit else low + high for k, (low, high) in enumerate(pairs)]
-    return corners
-
-
-def _on_gpu(kernel: Callable[..., Array], plainly: Callable[..., Array], *given: Array) -> Array:
-    return lax.platform_dependent(*given, cuda=kernel, rocm=kernel, default=plainly)
-
-
-def _launched(
-    kernel: Callable[..., None], shape: jax.ShapeDtypeStruct, rows: int, cases: int, interpret: bool, *given: Array
-) -> Array:
-    """What a kernel makes of arrays, a block of rows and a case each."""
-    from jax.experimental import pallas as pl
-    from jax.experimental.pallas import triton
-
-    block = min(_BLOCK, rows & -rows)
-    anywhere = pl.BlockSpec(memory_space=pl.ANY)
-    return pl.pallas_call(
-        partial(kernel, block=block), grid=(rows // block, cases), out_shape=shape, in_specs=[anywhere] * len(given),
-        out_specs=anywhere, interpret=interpret,
-        compiler_params=None if interpret else triton.CompilerParams(num_warps=max(block // 32, 1)),
-    )(*given)  # fmt: skip

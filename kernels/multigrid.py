@@ -60,9 +60,13 @@ class Outcome(NamedTuple):
     left: jax.Array
 
 
+#: Solution, residual and last move of a smoother.
+_Swept = tuple[jax.Array, jax.Array, jax.Array]
+
+
 def _swept(
     tree: Hierarchy, n: int, x: jax.Array, residual: jax.Array, move: jax.Array, turns: tuple[int, int]
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+) -> _Swept:
     """Chebyshev smoothing of the fourth kind, a move at a time: x, the residual that belongs to it, and the last move.
 
     A turn works out its move, makes it, and lets the residual learn of it. The polynomial begins with the move of turn
@@ -70,12 +74,19 @@ def _swept(
     which needs this order: a move that were worked out last would be copied for the product.
     """
 
-    def turn(k: jax.Array, state: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+    def turn(k: jax.Array, state: _Swept) -> _Swept:
         x, residual, move = state
         move = _next_move(tree, n, k, residual, move)
         return x + move, laid_out(left_over(tree, n, at_nodes(residual), at_nodes(move))), move
 
-    return lax.fori_loop(*turns, turn, (x, residual, move))
+    state = (x, residual, move)
+    if n == 0 or tree.levels[n].around is None:
+        return lax.fori_loop(*turns, turn, state)
+    # where many work side by side a loop's turn costs as much as what it does on a small level; on the finest the loop
+    # stays, since it saves memory
+    for k in range(*turns):
+        state = turn(jnp.int32(k), state)
+    return state
 
 
 def _next_move(tree: Hierarchy, n: int, k: jax.Array | int, residual: jax.Array, move: jax.Array) -> jax.Array:

@@ -18,8 +18,10 @@ class Level(NamedTuple):
         nodes: (cells, 8) int32; of voxels as `elasticity.stiffness_product` takes them, None where it has `around`.
         modulus: (cells,) of voxels, or (8, nodes) as `fused_products.around_nodes` gives them; (cells, 8) of the
             children on the second level; None from the third on.
-        matrices: (cells, 24, 24) float32 from the third level on, or (300, cells) from `fused_products.packed`.
-        extra_count, extra_cells, extra: cells of the second level to whose stiffness matrices are added, each once.
+        matrices: float32 from the third level on: (cells, 24, 24) the whole stiffness, or of levels of many cells what
+            their `deformations` cost, (cells, 18, 18), or (171, cells) from `factored_products.factored`.
+        extra_count, extra_cells, extra: cells to whose stiffness matrices (cells, 24, 24) are added, each once; None
+            where matrices are whole.
         free: (nodes, 3) bool on the finest level, False where displacement is given.
         points: (cells, 27) int32 nodes of the finer level.
         more_count, more_points, more_cells: further points of some cells, and these cells.

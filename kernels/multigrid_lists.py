@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from microct.kernels.multigrid_coarsening import Cells, Coarsening
-from microct.kernels.multigrid_galerkin import Odd, filled, padded
+from microct.kernels.multigrid_exceptions import OddVoxels
+from microct.kernels.multigrid_galerkin import filled, padded
 
 
 def nodes_of(cells: Cells, rows: int, nobody: int) -> np.ndarray:
@@ -57,7 +58,7 @@ def points_of(step: Coarsening, count: int, finer_nodes: int, rows: int, more_ro
     }
 
 
-def odd_voxels(voxels: Cells, modulus: np.ndarray, steps: tuple[Any, ...], free: np.ndarray) -> Odd:
+def odd_voxels(voxels: Cells, modulus: np.ndarray, steps: tuple[Any, ...], free: np.ndarray) -> OddVoxels:
     """Voxels at held nodes, and such as are stretched or have a parent that is.
 
     Args:
@@ -74,4 +75,4 @@ def odd_voxels(voxels: Cells, modulus: np.ndarray, steps: tuple[Any, ...], free:
     for corner in range(8):
         different |= held[voxels.nodes[:, corner]]
     which = np.flatnonzero(different)
-    return Odd(voxels.nodes[which], modulus[which], *first.of_cells(which))
+    return OddVoxels(voxels.nodes[which], modulus[which], *first.of_cells(which))

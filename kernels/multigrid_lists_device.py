@@ -12,7 +12,8 @@ import numpy as np
 from microct.kernels.gathering import VALID
 from microct.kernels.multigrid_coarsening import Coarsening
 from microct.kernels.multigrid_coarsening_device import DeviceCells, DeviceCoarsening
-from microct.kernels.multigrid_galerkin import Odd, added_up, carried_at_once, filled, padded
+from microct.kernels.multigrid_exceptions import OddVoxels
+from microct.kernels.multigrid_galerkin import added_up, carried_at_once, deformed_to_children, filled, padded
 
 
 @partial(jax.jit, static_argnames=("rows", "fill"))
@@ -126,14 +127,14 @@ def _chosen(chosen: jax.Array, lists: tuple[jax.Array, ...], size: int) -> tuple
     return tuple(each.at[rows].get(**VALID) for each in lists)
 
 
-def odd_voxels(voxels: DeviceCells, modulus: jax.Array, steps: tuple[Any, ...], free: jax.Array) -> Odd:
+def odd_voxels(voxels: DeviceCells, modulus: jax.Array, steps: tuple[Any, ...], free: jax.Array) -> OddVoxels:
     """Voxels at held nodes, and such as are stretched or have a parent that is; they are few, and go to the host."""
     first = steps[0]
     above = jnp.zeros(len(first.parent), jnp.int8) if len(steps) == 1 else _lists_of(steps[1])[2]
     different, found = _different(voxels.nodes, np.int32(voxels.count), (first.stretched, first.parent, above), free)
     number = int(found)
     lists = (voxels.nodes, modulus, first.parent, first.slot, first.stretched)
-    return Odd(*(np.asarray(each)[:number] for each in _chosen(different, lists, filled(number))))
+    return OddVoxels(*(np.asarray(each)[:number] for each in _chosen(different, lists, filled(number))))
 
 
 def _lists_of(step: Coarsening | DeviceCoarsening) -> tuple[jax.Array, jax.Array, jax.Array]:
@@ -146,7 +147,5 @@ def _lists_of(step: Coarsening | DeviceCoarsening) -> tuple[jax.Array, jax.Array
 
 def next_level(matrices: jax.Array, step: DeviceCoarsening, rows: int) -> jax.Array:
     """`multigrid_galerkin.next_level`; there are more matrices than cells."""
-    lists = (step.parent, step.slot, step.stretched)
-    names, slot, stretched = (resized(each, np.int32(step.count), len(matrices)) for each in lists)
-    kind = slot.astype(jnp.int16) * 8 + stretched
-    return added_up(names, step.count, carried_at_once(matrices, kind), rows)
+    names, slot = (resized(each, np.int32(step.count), len(matrices)) for each in (step.parent, step.slot))
+    return added_up(names, step.count, carried_at_once(matrices, slot, deformed_to_children()), rows)

@@ -14,6 +14,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import lax
 
+from microct.kernels.deformations import COUNT, DIAGONAL, TO_DEFORMATIONS
 from microct.kernels.elasticity import (
     chunk_of,
     dot,
@@ -23,12 +24,11 @@ from microct.kernels.elasticity import (
     stiffness_product,
     voxels_added,
 )
+from microct.kernels.factored_products import factored_diagonal, factored_product
 from microct.kernels.fused_products import (
     cells_product,
     forces_of_children,
     nodes_product,
-    packed_diagonal,
-    packed_product,
 )
 from microct.kernels.gathering import gathered_sum
 from microct.kernels.multigrid_levels import Hierarchy, Level
@@ -83,9 +83,12 @@ def _added(tree: Hierarchy, n: int, total: Array, x: Array, sign: float) -> Arra
     level = tree.levels[n]
     if n == 0:
         return stiffness_product(x, level.nodes, level.modulus, sign * tree.stiffness, level.count, total)
-    if level.matrices is not None:
-        return _matrix_product(total, x, level.nodes, level.matrices, sign)
-    total = _children_product(total, x, level, sign * tree.children)
+    if level.matrices is None:
+        total = _children_product(total, x, level, sign * tree.children)
+    else:
+        total = _matrix_product(total, x, level.nodes, level.matrices, sign)
+    if level.extra is None:
+        return total
     return _matrix_product(total, x, level.nodes[level.extra_cells], level.extra, sign)
 
 
@@ -157,13 +160,15 @@ def diagonal(tree: Hierarchy, n: int) -> Array:
     level = tree.levels[n]
     if n == 0:
         return fine_forces(level, jnp.diag(tree.stiffness)[None])[:, 0, :1]
-    if level.matrices is not None:
-        if level.matrices.ndim == 2:
-            own = packed_diagonal(level.matrices)
-        else:
-            own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
-    else:
+    if level.matrices is None:
         own = dot(level.modulus, tree.children_diagonal)
+    elif level.matrices.ndim == 2:
+        own = factored_diagonal(level.matrices)
+    elif _of_deformations(level.matrices):
+        own = dot(level.matrices.reshape(-1, COUNT * COUNT), jnp.asarray(DIAGONAL.reshape(-1, 24)))
+    else:
+        own = jnp.diagonal(level.matrices, axis1=1, axis2=2)
+    if level.extra is not None:
         more = jnp.diagonal(level.extra, axis1=1, axis2=2)
         rows = jnp.arange(more.shape[0]) < level.extra_count
         own = own.at[jnp.where(rows, level.extra_cells, own.shape[0])].add(more, mode="drop")
@@ -182,12 +187,13 @@ def _side_by_side(tree: Hierarchy, n: int, x: Array) -> Array:
     level, cases = tree.levels[n], x.shape[1]
     if n == 0:
         return fine_product(level, x, tree.stiffness)
-    if level.matrices is not None and level.matrices.ndim == 2:
-        force = packed_product(x, level.nodes, level.matrices)
-    elif level.matrices is not None:
-        force = _each_times(level.matrices, gathered(x, level.nodes).reshape(-1, cases, 24))
-    else:
+    if level.matrices is None:
         force = cells_product(x, level.nodes, level.modulus, tree.children)
+    elif level.matrices.ndim == 2:
+        force = factored_product(x, level.nodes, level.matrices)
+    else:
+        force = _each_times(level.matrices, gathered(x, level.nodes).reshape(-1, cases, 24))
+    if level.extra is not None:
         rows = jnp.arange(level.extra.shape[0]) < level.extra_count
         at = gathered(x, level.nodes[level.extra_cells]).reshape(-1, cases, 24)
         to = jnp.where(rows, level.extra_cells, force.shape[0])
@@ -219,9 +225,16 @@ def _matrix_product(total: Array, x: Array, nodes: Array, matrices: Array, sign:
 
     All at once: matrices are read where they lie, at the speed of memory; a chunk of them would first be copied.
     """
-    here = sign * gathered(x, nodes).reshape(-1, x.shape[1], 24)
-    force = jnp.einsum("kci,kij->kcj", here, matrices, precision=lax.Precision.HIGHEST)
-    return scattered(total, nodes, force.reshape(-1, 24))
+    here, to = sign * gathered(x, nodes), jnp.asarray(TO_DEFORMATIONS)
+    if _of_deformations(matrices):
+        here = dot(here, to.T)
+    each = here.reshape(-1, x.shape[1], matrices.shape[-1])
+    force = jnp.einsum("kci,kij->kcj", each, matrices, precision=lax.Precision.HIGHEST).reshape(here.shape)
+    return scattered(total, nodes, dot(force, to) if _of_deformations(matrices) else force)
+
+
+def _of_deformations(matrices: Array) -> bool:
+    return bool(matrices.shape[-1] == COUNT)
 
 
 def _zeros(values: Array, level: Level) -> Array:

@@ -9,12 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.kernels import multigrid_lists, multigrid_lists_device
+from microct.kernels import multigrid_exceptions, multigrid_lists, multigrid_lists_device
 from microct.kernels.device import has_accelerator
 from microct.kernels.elasticity import stiffness_matrix
 from microct.kernels.elasticity_mesh import Mesh
 from microct.kernels.elasticity_mesh_device import DeviceMesh
-from microct.kernels.fused_products import around_nodes, packed
+from microct.kernels.factored_products import factored
+from microct.kernels.fused_products import around_nodes
 from microct.kernels.gathering import incident, widest, width_for
 from microct.kernels.multigrid_coarsening import Cells, Coarsening, coarsen
 from microct.kernels.multigrid_coarsening_device import (
@@ -23,14 +24,15 @@ from microct.kernels.multigrid_coarsening_device import (
     coarsen_on_device,
     on_device,
 )
+from microct.kernels.multigrid_exceptions import Exceptions
 from microct.kernels.multigrid_galerkin import (
     children,
-    exceptions,
     filled,
     interpolation,
     next_level,
     padded,
     second,
+    whole,
 )
 from microct.kernels.multigrid_levels import Hierarchy, Level
 from microct.kernels.multigrid_lists_device import resized
@@ -44,9 +46,13 @@ COARSEST = 125
 #: inverts them in 2 s, and all the rest of a large bone takes a GPU little more.
 _INVERTED, LARGEST = 3000, 2000
 
-#: Of levels of at least so many cells a GPU reads half of each matrix. Their kernel takes seconds to compile, each size
-#: anew.
-PACKED_FROM = 1 << 16
+#: Levels of at least so many cells keep what their deformations cost, nearly half of what the whole matrices take, and
+#: exceptions apart. Of smaller ones the whole matrices are less trouble.
+DEFORMED_FROM = 1 << 12
+
+#: On a GPU these are levels of at least so many cells, which keep factors: their kernel takes seconds to compile, each
+#: size anew.
+FACTORED_FROM = 1 << 16
 
 #: Motions whose stiffness is below this share of the largest cost nothing: rigid motions, blurred by float32.
 _SINGULAR = 2e-6
@@ -127,7 +133,7 @@ def capacity(of: Structure, at_least: Capacity = (), room: float = 0.0) -> Capac
     sizes: list[tuple[int, int, int, int]] = []
     for level, cells in enumerate(of.cells):
         # cells at two opposite faces, which a load case may hold; more of them make the list longer
-        extra = cells.at_ends if level == 1 else 0
+        extra = cells.at_ends if level else 0
         more = of.steps[level - 1].more if level else 0
         exact = (cells.count + 1, cells.node_count + 2, extra, more)  # a row of nothing, for `gathering`
         points = 2 * more + 0.05 * cells.count if level > 1 else 0
@@ -173,15 +179,15 @@ def hierarchy(
     levels = [_level(of, n, sizes, modulus, free, side_by_side) for n in range(len(of.cells))]
     last = len(levels) - 1
     if last:
-        levels, whole = _with_stiffness(of, levels, sizes, modulus, fixed, poisson_ratio, side_by_side)
+        levels, matrices = _with_stiffness(of, levels, sizes, modulus, fixed, poisson_ratio, side_by_side)
     else:
         kept = (~fixed)[of.mesh.nodes].reshape(-1, 24)
-        whole = of.mesh.modulus[:, None, None] * stiffness_matrix(poisson_ratio)
-        whole = whole * kept[:, :, None] * kept[:, None, :]
+        matrices = of.mesh.modulus[:, None, None] * stiffness_matrix(poisson_ratio)
+        matrices = matrices * kept[:, :, None] * kept[:, None, :]
     coarsest = of.cells[last].on_host()
     tree = Hierarchy(
         levels=tuple(levels),
-        coarsest=_pseudo_inverse(coarsest, whole[: coarsest.count], 3 * sizes[last][1]),
+        coarsest=_pseudo_inverse(coarsest, matrices[: coarsest.count], 3 * sizes[last][1]),
         stiffness=stiffness_matrix(poisson_ratio).astype(np.float32),
         children=in_parities(children(poisson_ratio)).astype(np.float32),
         children_diagonal=np.diagonal(children(poisson_ratio), axis1=1, axis2=2).astype(np.float32),
@@ -200,32 +206,61 @@ def _with_stiffness(
     poisson_ratio: float,
     side_by_side: bool,
 ) -> tuple[list[Level], np.ndarray]:
-    """The levels with the matrices of all below the finest, and those of the last."""
+    """The levels with the matrices of all below the finest, and the whole ones of the last."""
     finest, steps = of.cells[0], of.steps
     lists = _maker_of(finest)
-    odd = lists.odd_voxels(finest, modulus, steps, levels[0].free)
-    extra_cells, extra = exceptions(odd, fixed, poisson_ratio, side_by_side)
-    levels[1] = _with_extra(levels[1], extra_cells, extra, sizes[1][2])
+    odd_voxels = lists.odd_voxels(finest, modulus, steps, levels[0].free)
+    at_once = side_by_side and len(odd_voxels.nodes) > 0
+    odd = multigrid_exceptions.of_second_level(odd_voxels, fixed, poisson_ratio, at_once)
+    levels[1] = _with_extra(levels[1], odd, sizes[1][2])
     if len(levels) == 2:
-        whole = np.tensordot(np.asarray(levels[1].modulus, float), children(poisson_ratio), 1)
-        whole[extra_cells] += np.asarray(extra)[: len(extra_cells)]
-        return levels, whole
-    matrices: Any = None
+        matrices = np.tensordot(np.asarray(levels[1].modulus, float), children(poisson_ratio), 1)
+        matrices[odd.cells] += odd.on_host().matrices
+        return levels, matrices
+    rule: Any = None
     for n in range(2, len(levels)):
-        step, rows = steps[n - 1], sizes[n][0]
+        step, rows, count = steps[n - 1], sizes[n][0], of.cells[n - 1].count
+        odd = _exceptions_above(odd, of, n, levels[1], rule, poisson_ratio)
         if n == 2:
-            grandchildren = lists.moduli_of_grandchildren(steps, modulus, rows)
-            taken = step.of_cells(extra_cells)
-            moduli = np.asarray(levels[1].modulus[extra_cells]) if taken[2].any() else None
-            matrices = second(taken, moduli, extra, grandchildren, poisson_ratio)
+            rule = second(lists.moduli_of_grandchildren(steps, modulus, rows), poisson_ratio)
         elif isinstance(step, DeviceCoarsening) and step.count >= _FEW:
-            matrices = multigrid_lists_device.next_level(matrices, step, rows)
+            rule = multigrid_lists_device.next_level(rule, step, rows)
         else:
-            count = of.cells[n - 1].count
-            matrices = next_level(matrices, step.of_cells(slice(count)), rows, side_by_side and count >= _FEW)
-        half = side_by_side and len(matrices) >= PACKED_FROM
-        levels[n] = levels[n]._replace(matrices=_packed(matrices) if half else matrices)
-    return levels, np.asarray(matrices)
+            rule = next_level(rule, step.of_cells(slice(count))[:2], rows, side_by_side and count >= _FEW)
+        levels[n] = _with_matrices(levels[n], rule, odd, sizes[n][2], side_by_side)
+    return levels, _whole(rule, odd)
+
+
+def _exceptions_above(
+    odd: Exceptions, of: Structure, n: int, second_level: Level, rule: Any, poisson_ratio: float
+) -> Exceptions:
+    """Exceptions of level ``n``, from those of the level before (``odd``) and what the ``rule`` says of that."""
+    step = of.steps[n - 1]
+    if n > 2 and len(odd.cells) < _FEW:
+        odd = odd.on_host()
+    if n > 2 and of.mesh.periodic:
+        odd = odd.joined_by(np.flatnonzero(step.of_cells(slice(of.cells[n - 1].count))[2]))
+
+    def by_rule(cells: np.ndarray) -> np.ndarray:
+        if n > 2:
+            return whole(np.asarray(rule[cells]))
+        return np.tensordot(np.asarray(second_level.modulus[cells]), children(poisson_ratio).astype(np.float32), 1)
+
+    return multigrid_exceptions.of_next_level(odd, step.of_cells(odd.cells), by_rule)
+
+
+def _with_matrices(level: Level, rule: Any, odd: Exceptions, extra_rows: int, side_by_side: bool) -> Level:
+    """A level from the third on with its stiffness: whole, or what deformations cost and exceptions apart."""
+    if len(rule) < (FACTORED_FROM if side_by_side else DEFORMED_FROM):
+        return level._replace(matrices=_whole(rule, odd))
+    return _with_extra(level._replace(matrices=factored(rule) if side_by_side else rule), odd, extra_rows)
+
+
+def _whole(rule: Any, odd: Exceptions) -> np.ndarray:
+    """(rows, 24, 24) float32 stiffness by the rule, with its exceptions."""
+    matrices = whole(np.asarray(rule))
+    matrices[odd.cells] += odd.on_host().matrices
+    return matrices
 
 
 def _level(of: Structure, n: int, sizes: Capacity, modulus: Any, free: Any, side_by_side: bool) -> Level:
@@ -278,17 +313,15 @@ def _voxels(bone: Mesh, rows: int, nobody: int) -> np.ndarray:
     return padded(bone.nodes if bone.periodic else np.ascontiguousarray(bone.nodes[:, ::2]), rows, nobody)
 
 
-def _with_extra(level: Level, cells: np.ndarray, extra: Any, rows: int) -> Level:
-    """The second level with matrices to add to some cells."""
+def _with_extra(level: Level, odd: Exceptions, rows: int) -> Level:
+    """A level with matrices to add to those of some cells."""
+    cells, extra = odd
     rows = max(rows, filled(len(cells)))
     if isinstance(extra, np.ndarray):
         extra = padded(extra[: len(cells)], rows)
     else:
         extra = resized(extra, np.int32(len(cells)), rows)
     return level._replace(extra_count=np.int32(len(cells)), extra_cells=padded(cells, rows), extra=extra)
-
-
-_packed = jax.jit(packed)
 
 
 def _knowing_neighbors(tree: Hierarchy, of: Structure, modulus: Any, rows: int) -> Hierarchy:

@@ -46,19 +46,6 @@ def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_c
         np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * scale)
 
 
-def test_half_of_a_symmetric_matrix_is_enough() -> None:
-    rng = np.random.default_rng(5)
-    matrices = rng.standard_normal((64, 24, 24)).astype(np.float32)
-    matrices += np.swapaxes(matrices, 1, 2)
-    x, nodes = rng.standard_normal((50, 2, 3)).astype(np.float32), rng.integers(0, 50, (64, 8)).astype(np.int32)
-    halves = fused_products.packed(jnp.asarray(matrices))
-    np.testing.assert_array_equal(fused_products.packed_diagonal(halves), np.diagonal(matrices, axis1=1, axis2=2))
-    expected = np.einsum("nij,ncj->nci", matrices, np.swapaxes(x[nodes], 1, 2).reshape(64, 2, 24))
-    given = jnp.asarray(x), jnp.asarray(nodes), halves
-    for found in (fused_products.packed_product(*given), fused_products.packed_kernel(*given, interpret=True)):
-        np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * np.abs(expected).max())
-
-
 @pytest.mark.slow
 def test_side_by_side_a_cycle_does_what_it_does_in_order_and_repeats_its_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(2)
@@ -67,14 +54,16 @@ def test_side_by_side_a_cycle_does_what_it_does_in_order_and_repeats_its_bits(mo
     fixed = np.repeat(((at == 0) | (at == bone.shape[0]))[:, None], 3, axis=1)
     of = multigrid_setup.structure(bone)
     answers = []
-    for side_by_side, packed_from in ((False, 1), (True, 1), (True, 1), (True, 1 << 16)):
-        monkeypatch.setattr(multigrid_setup, "PACKED_FROM", packed_from)
+    for side_by_side, least in ((False, 1), (True, 1), (True, 1), (True, 1 << 16), (False, 1 << 16)):
+        monkeypatch.setattr(multigrid_setup, "FACTORED_FROM", least)
+        monkeypatch.setattr(multigrid_setup, "DEFORMED_FROM", least)
         tree = multigrid.prepared(multigrid_setup.hierarchy(of, fixed, 0.3, side_by_side=side_by_side))
         residual = np.zeros((tree.levels[0].smoothing.shape[0], 2, 3), np.float32)
         free = np.where(fixed, 0, 1)[:, None, :]
         residual[: len(fixed)] = free * np.random.default_rng(3).standard_normal((len(fixed), 2, 3))
         answers.append(np.asarray(multigrid.cycle(tree, 0, laid_out(jnp.asarray(residual)))))
     scale = np.abs(answers[0]).max()
-    for other in (1, 3):
+    for other in (3, 4):
         np.testing.assert_allclose(answers[other], answers[0], atol=2e-4 * scale)
+    np.testing.assert_allclose(answers[1], answers[0], atol=2e-2 * scale)  # factors are rounded to 8 bits
     np.testing.assert_array_equal(answers[2], answers[1])

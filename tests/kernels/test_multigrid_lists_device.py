@@ -34,7 +34,8 @@ def one_size(few: int = 0) -> Iterator[None]:
         for room in rooms:
             stack.enter_context(mock.patch.object(room, "filled", lambda rows: 1024 if rows <= 1024 else 1088))
         stack.enter_context(mock.patch.object(multigrid_setup, "filled", return_value=1088))
-        stack.enter_context(mock.patch.multiple(multigrid_setup, COARSEST=8, _INVERTED=0, _FEW=few))
+        sizes = {"COARSEST": 8, "_INVERTED": 0, "_FEW": few, "FACTORED_FROM": 1}
+        stack.enter_context(mock.patch.multiple(multigrid_setup, **sizes))
         yield
 
 
@@ -89,12 +90,14 @@ def test_lists_on_a_device_are_no_lists_to_go_through_in_order() -> None:
 def test_matrices_are_carried_up_as_on_the_host(rows: int) -> None:
     """All at once, and in parts where the list is long; all of them, and some."""
     rng = np.random.default_rng(rows)
-    matrices = rng.standard_normal((rows, 24, 24)).astype(np.float32)
-    matrices += np.swapaxes(matrices, 1, 2)
-    slot, stretched = rng.integers(0, 8, (2, rows)).astype(np.int8)
     which = rng.permutation(rows)
     with mock.patch.object(multigrid_galerkin, "_LONG", 64):
-        for chosen in (None, which):
-            expected = multigrid_galerkin.carried(matrices, slot, stretched, chosen)
-            found = multigrid_galerkin.carried(jnp.asarray(matrices), slot, stretched, chosen)
-            np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
+        for ways in (multigrid_galerkin.whole_to_children(), multigrid_galerkin.deformed_to_children()):
+            kinds, size = ways.shape[:2]
+            matrices = rng.standard_normal((rows, size, size)).astype(np.float32)
+            matrices += np.swapaxes(matrices, 1, 2)
+            kind = rng.integers(0, kinds, rows).astype(np.int16)
+            for chosen in (None, which):
+                expected = multigrid_galerkin.carried(matrices, kind, ways, chosen)
+                found = multigrid_galerkin.carried(jnp.asarray(matrices), kind, ways, chosen)
+                np.testing.assert_allclose(np.asarray(found), expected, atol=1e-5)
