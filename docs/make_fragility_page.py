@@ -1,7 +1,7 @@
 """Makes docs/fragility.md from real donors: ``python docs/make_fragility_page.py`` (about ten minutes on two cores).
 
-How much faster than bone itself stiffness and strength are lost. The scans are those of ../shared/data beside the
-repository; without them nothing is made.
+How much faster than bone itself stiffness and strength are lost. CONTRIBUTING.md says where the scans can be had;
+without them nothing is made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PICTURE = Path(__file__).parent / "fragility.png"
 YEARS = (-2.0, 0.0, 2.0, 7.0, 15.0)
 AXES = "zyx"
 MODULUS_MPA, POISSON, STRAIN, TOLERANCE = 10_000.0, 0.3, -0.01, 1e-5
-#: Exponent of stiffness and strength over BV/TV among bones, and what SCIENCE calls it.
+#: Exponent of stiffness and strength over BV/TV among bones, as reviews give it (unverified).
 LITERATURE = (1.6, 2.5)
 
 HEAD = """# Fragility
@@ -40,9 +40,9 @@ fraction of half or more, E = 10 GPa, nu = 0.3, frictionless plates, residual 1e
 all three axes of the scan and for the failure load of Pistoia (2 % of the bone beyond 0.7 % effective strain) along z.
 
 An exponent is the slope of the logarithm of stiffness over that of BV/TV along one bone's own path of loss, by least
-squares over the years of the table. Among bones of different density it is 1.6 to 2.5 in the literature, with a loss
-path that is steeper than a path of gain (a range that is told in reviews, not verified by us here). Nothing was fitted
-to it. Across the main trabeculae, where few struts bear the load, one that breaks can cost more than half of it.
+squares over the years of the table. Among bones of different density it is 1.6 to 2.5 in the literature, and steeper
+along a path of loss than along one of gain (as reviews give it, unverified). Nothing was fitted to it. Across the main
+trabeculae, where few struts bear the load, one strut that breaks can cost more than half of the stiffness.
 """
 
 

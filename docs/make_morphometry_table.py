@@ -1,4 +1,4 @@
-"""Measure the real scans of ../shared/data and print one Markdown table, the one in docs/morphometry.md.
+"""Measure the real scans that CONTRIBUTING.md lists and print one Markdown table, the one in docs/morphometry.md.
 
 Run from the repository's root: ``python docs/make_morphometry_table.py [PART OF A NAME ...]``. Scans that
 are not there are left out.

@@ -1,6 +1,6 @@
 """Makes docs/natural-history.md from real donors: ``python docs/make_natural_history_page.py`` (about 25 minutes).
 
-The scans are those of ../shared/data beside the repository; without them nothing is made.
+CONTRIBUTING.md says where the scans can be had; without them nothing is made.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ HEAD = """# Natural history
 Made by `python docs/make_natural_history_page.py`; do not edit. Five scans of human donors live through a natural
 menopause at 51, from 49 to 66 years of age, under the load of their scan (micro-FE along z once a year), with
 osteocytes that call BMUs (`osteocytes.on`); nothing was fitted to these bones. Years count from the final menstrual
-period. Each scan begins with two years of healthy remodeling, before year -2.
+period. Each scan begins with two years of healthy remodeling, before year -2. The births of canals were tuned on a made
+piece of shaft over the same years (docs/science-remodeling.md, section 9), so that cortical porosity is no evidence.
 
 Vertebrae: BoneBox (BSD-3-Clause, Qian Cao), the middle 3.6 mm at 50 um. LHDL 3155: the middle 3.5 mm, at 39 um. At this
 voxel size a cavity is about one voxel deep (docs/science-remodeling.md, "Known limits").
 A target is what a source measured, mostly by DXA of whole bones in the living: it is not the same quantity as
-trabecular bone of a cube, and each line says how they were made comparable. Misses are called misses.
+trabecular bone of a cube, and each line says how they were made comparable. A miss is called a miss.
 
 Each target is compared with what its source measured. Loss of the spine by DXA (Sowers 2010; SWAN, Greendale 2012) is
 loss of mineral: it is compared with our **vBMD**, the sum of bone fraction times mineral of its tissue over the volume
@@ -61,13 +62,13 @@ with bone fraction.
 
 SWAN's ten years are the five before and the five after the final period (Greendale 2012, abstract). Our women are
 steady before -2, as their estrogen is (Sowers 2008; Randolph 2011), so that their loss from -2 to +5 is compared with
-it. SWAN sees loss begin at -1, Sowers 2010 at -2: from -2 to 0 the one says some -1.2 and the other -1.7 %/yr.
+it. SWAN sees loss begin at -1, Sowers 2010 at -2: from -2 to 0 the former says some -1.2, the latter -1.7 %/yr.
 """
 
 
 WHY = """## Why the misses
 
-With load and without. Nothing else differs, and nothing was adjusted to the targets.
+With load and without. Nothing else differs, and nothing was adjusted to the targets of the donors.
 """
 
 WHY_PART = """\
@@ -252,7 +253,7 @@ def page(quick: bool) -> str:
         lines.append(f"| {year:+g} | " + " | ".join(f"{shaft.at(symbol, year):.3g}" for symbol in symbols) + " |")
     lines += [
         "",
-        f"All runs together took {minutes:.1f} minutes, compilation and the machine's other work included.",
+        f"All runs together took {minutes:.1f} minutes, compilation included.",
         "",
         *why,
     ]

@@ -1,6 +1,6 @@
 """Lives of real donors through a natural menopause, for the pages that tell of them: bones, studies, what is kept.
 
-The scans are those of ../shared/data beside the repository.
+CONTRIBUTING.md says where the scans can be had.
 """
 
 from __future__ import annotations

@@ -37,9 +37,9 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
     yield (
         f"- **Late loss**, +2 to +7, is {late:+.1f} %/yr by mineral and {bony:+.1f} by BV/TV: TMD falls by "
         f"{tissue} % in ten years, as turnover stays high (docs/validation.md has the sources for that, which "
-        "disagree) and what bone is left has more surface. No measured TMD over such a span is at hand. Coarse "
+        "disagree) and what bone is left has more surface. No measured TMD over such a span was found. Coarse "
         "voxels make it fall a little too far (docs/science-tissue.md), and the law of mineralization was fitted "
-        "to healthy bone alone. To halve the loss is to say that cortex keeps its mineral: in the made piece of "
+        "to healthy bone alone. Halving the loss assumes that cortex keeps its mineral: in the made piece of "
         f"shaft TMD changes by {shaft.change('TMD', 0.0, 10.0):+.1f} % in ten years."
     )
     unloaded = spine(bare, "vBMD", (2.0, 7.0), "%/yr")
@@ -51,7 +51,7 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
     named = " and ".join(f"{life.name} ({life.at('BV/TV', -2.0):.1f} %)" for life in sparse)
     thicker = " and ".join(f"{life.change('Tb.Th', -2.0, 15.0):+.0f}" for life in sparse)
     yield (
-        f"- **The sparsest bones**, {named}, may have been old already: the donors' ages are not known to us. "
+        f"- **The sparsest bones**, {named}, may have been old already: the donors' ages are not known. "
         f"Tb.Th of what is left of them changes by {thicker} %."
     )
     yield from mode_words(lives, bare, tried)

@@ -193,6 +193,31 @@ def complaints_about(root: Path, plan: Plan) -> list[str]:
     return problems + cycles_in(graph)
 
 
+#: Rooms that a run passes through: their random numbers are those of `microct.kernels.random`.
+LOOP = {"kernels", "remodeling", "mechanics", "tissue", "simulation"}
+#: Modules that draw by a state of their own.
+DRAWING = {"random", "numpy.random", "jax.random"}
+
+
+def foreign_draws(root: Path) -> list[str]:
+    """Where a module of the loop reaches for random numbers that are not its own, one line each."""
+    problems = []
+    for name, path in modules_of(root).items():
+        if room_of(name) not in LOOP:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named = {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                named = {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Attribute):
+                named = {ast.unparse(node).replace("np.", "numpy.", 1)}
+            else:
+                continue
+            problems += [f"{name}:{node.lineno}: draws from {module}" for module in sorted(named & DRAWING)]
+    return problems
+
+
 def cycles_in(graph: dict[str, set[str]]) -> list[str]:
     """One line for each import cycle met in a depth-first walk."""
     problems: list[str] = []
@@ -268,6 +293,23 @@ def test_checker_sees_a_bad_house(plan: Plan, tmp_path: Path) -> None:
         "cycle: microct.io.reader -> microct.volume -> microct.io.reader",
     ]
     assert sorted(found) == sorted(expected)
+
+
+def test_a_run_draws_its_own_random_numbers(tmp_path: Path) -> None:
+    assert foreign_draws(ROOT) == []
+    for name, content in {
+        "kernels/births.py": "import numpy as np\nfrom microct.kernels import random\nrandom.words(np.random.rand())\n",
+        "microct/tissue/wear.py": "def f():\n    from jax import random\n    import numpy.random\n",
+        "microct/imaging/noise.py": "import numpy as np\nnp.random.default_rng(1)\n",
+    }.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+    assert sorted(foreign_draws(tmp_path)) == [
+        "microct.kernels.births:3: draws from numpy.random",
+        "microct.tissue.wear:2: draws from jax.random",
+        "microct.tissue.wear:3: draws from numpy.random",
+    ]
 
 
 @pytest.mark.parametrize("statement", ["import microct", "import microct.cli", "import microct.simulation.config"])

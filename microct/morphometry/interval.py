@@ -25,8 +25,8 @@ def with_intervals(
 
     The volume is cut into ``parts`` blocks along each axis; blocks with less than half of a block's share of the mask
     are left out. Blocks are measured alone, drawn with replacement (seed 0, so the same answer each time) and averaged.
-    The interval is moved so that the mean over blocks lies on the value of the whole, since what is cut reads a little
-    differently.
+    The interval is moved so that the mean over blocks lies on the value of the whole, since parts read differently:
+    eighths of the sample `trabecular-demo` have DA 8, Conn.D 4 and Tb.Sp 2 % above the whole, Tb.N 1 % below it.
 
     Args:
         table: of the whole.

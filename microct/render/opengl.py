@@ -111,7 +111,7 @@ def meshes(shown: Scene) -> list[tuple[Surface, np.ndarray]]:
 
 
 def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
-    """Draw a scene; see `microct.render.scene.draw`.
+    """Draw a scene; see `microct.render.backend.draw`.
 
     The light is that of `microct.render.light`, put on the vertices, so OpenGL only has to fill triangles; twice the
     size is drawn and averaged down.

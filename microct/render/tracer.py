@@ -83,7 +83,7 @@ def free_ahead(near: np.ndarray, ray: np.ndarray) -> np.ndarray:
 
 
 def paint(shown: Scene, camera: Camera, size: tuple[int, int]) -> np.ndarray:
-    """Draw a scene; see `microct.render.scene.draw`.
+    """Draw a scene; see `microct.render.backend.draw`.
 
     One ray through each pixel, three where the picture has an edge.
     """

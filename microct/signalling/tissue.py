@@ -47,7 +47,7 @@ class TissueParameters:
     forming_time_d: float = constant(
         60.0, "day", "start to middle of formation", "unverified: half of 120 d: Eriksen; Parfitt"
     )
-    trabecular_surface_per_mm: float = constant(16.0, "1/mm", "BS/BV of trabecular bone", "unverified: prototype")
+    trabecular_surface_per_mm: float = constant(16.0, "1/mm", "BS/BV of trabecular bone", "unverified: typical")
     compact_surface_per_mm: float = constant(
         3.5, "1/mm", "BS/BV of the compact bone in a DXA field", "fitted here: TH placebo, denosumab", fitted=True
     )

@@ -1,7 +1,8 @@
 """Published trials of the drugs, run on the model: who was treated how, what was measured, how far off we may be.
 
-Every outcome says whether it was used to choose a constant ("fitted") or was kept out of it ("held out"). Ages of the
-women are rounded means of the trials (unverified); all had their final period at 51.
+Every outcome says whether a constant was fitted to it ("fitted"), whether it steered a choice without being the
+criterion ("in view"), or neither ("held out"). Ages of the women are rounded means of the trials (unverified); all had
+their final period at 51.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Outcome:
         month: after the first dose.
         percent: what the trial reports.
         versus: "baseline", "placebo", or the name of another arm of `ARMS`.
-        role: "fitted" or "held out".
+        role: "fitted", "in view" or "held out".
         source: with "(unverified)" where the number is only remembered.
         low, high: band; NaN: 30 % of the effect, 25 % for Ac.f.
         extreme: "max" or "min" of the months ``month`` to ``until`` instead of one month.
@@ -73,7 +74,7 @@ def given(drug: str, start_yr: float = 0.0, stop_yr: float | None = None, **more
     return Treatment(drug, LEAD_YR + start_yr, stop, **more)  # type: ignore[arg-type]
 
 
-_BASE, _PLACEBO, _FIT, _HELD = "baseline", "placebo", "fitted", "held out"
+_BASE, _PLACEBO, _FIT, _VIEW, _HELD = "baseline", "placebo", "fitted", "in view", "held out"
 _REID = "biopsies, Reid 2010"
 _FREEDOM = "FREEDOM"
 _STOP = (
@@ -102,13 +103,13 @@ ARMS: tuple[Arm, ...] = (
     Arm("zoledronate 5 mg once", 65, (given("zoledronate", 0, 0.5),), (
         Outcome("LS.BMD", 24, 5.7, _PLACEBO, _FIT, _GREY),
         Outcome("LS.BMD", 60, 5.1, _PLACEBO, _FIT, _GREY),
-        Outcome("TH.BMD", 24, 4.7, _PLACEBO, _HELD, _GREY),
+        Outcome("TH.BMD", 24, 4.7, _PLACEBO, _VIEW, _GREY),
         Outcome("TH.BMD", 60, 5.4, _PLACEBO, _HELD, _GREY),
     )),
     Arm("zoledronate 1 mg once", 65, (given("zoledronate", 0, 0.5, dose=0.2),), (
         Outcome("LS.BMD", 24, 5.0, _PLACEBO, _FIT, _GREY),
         Outcome("LS.BMD", 60, 2.0, _PLACEBO, _HELD, _GREY, -1.1, 5.0),
-        Outcome("TH.BMD", 24, 2.6, _PLACEBO, _HELD, _GREY),
+        Outcome("TH.BMD", 24, 2.6, _PLACEBO, _VIEW, _GREY),
         Outcome("TH.BMD", 60, 1.8, _PLACEBO, _HELD, _GREY, -0.1, 3.8),
     )),
     Arm("denosumab, 8 yr", 72, (given("denosumab"),), (
@@ -119,10 +120,10 @@ ARMS: tuple[Arm, ...] = (
         Outcome("TH.BMD", 24, 4.4, _BASE, _HELD, _FREEDOM),
         Outcome("TH.BMD", 36, 5.0, _BASE, _FIT, _FREEDOM),
         Outcome("LS.BMD", 36, 9.2, _PLACEBO, _FIT, f"{_FREEDOM} (unverified)"),
-        Outcome("LS.BMD", 60, 13.7, _BASE, _HELD, f"{_FREEDOM} extension"),
-        Outcome("TH.BMD", 60, 7.0, _BASE, _HELD, f"{_FREEDOM} extension"),
-        Outcome("LS.BMD", 96, 18.4, _BASE, _HELD, f"{_FREEDOM} extension"),
-        Outcome("TH.BMD", 96, 8.3, _BASE, _HELD, f"{_FREEDOM} extension"),
+        Outcome("LS.BMD", 60, 13.7, _BASE, _VIEW, f"{_FREEDOM} extension"),
+        Outcome("TH.BMD", 60, 7.0, _BASE, _VIEW, f"{_FREEDOM} extension"),
+        Outcome("LS.BMD", 96, 18.4, _BASE, _VIEW, f"{_FREEDOM} extension"),
+        Outcome("TH.BMD", 96, 8.3, _BASE, _VIEW, f"{_FREEDOM} extension"),
     )),
     Arm("denosumab 3 yr, stopped", 72, (given("denosumab", 0, 3),), (
         Outcome("CTX", 36, 60, _BASE, _FIT, _STOP, 50, 100, "max", 48),
@@ -131,14 +132,14 @@ ARMS: tuple[Arm, ...] = (
     )),
     Arm("teriparatide, 2 yr", 70, (given("teriparatide", 0, 2),), (
         Outcome("P1NP", 1, 105, _BASE, _FIT, _MIYAUCHI),
-        Outcome("P1NP", 6, 218, _BASE, _HELD, _MIYAUCHI),
+        Outcome("P1NP", 6, 218, _BASE, _FIT, _MIYAUCHI),
         Outcome("CTX", 6, 58, _BASE, _FIT, f"urinary NTX, {_MIYAUCHI}"),
         Outcome("LS.BMD", 21, 9.0, _PLACEBO, _FIT, "Fracture Prevention Trial"),
         Outcome("TH.BMD", 21, 3.0, _PLACEBO, _HELD, "femoral neck, Fracture Prevention Trial"),
     )),
     Arm("romosozumab, 1 yr", 71, (given("romosozumab", 0, 1),), (
         Outcome("P1NP", 0.5, 145, _BASE, _FIT, "FRAME (unverified)"),
-        Outcome("P1NP", 2, 144, _PLACEBO, _HELD, f"{_CHAVASSIEUX}: MS/BS 5.64 against 2.31 %"),
+        Outcome("P1NP", 2, 144, _PLACEBO, _FIT, f"{_CHAVASSIEUX}: MS/BS 5.64 against 2.31 %"),
         Outcome("P1NP", 11.9, -10, _PLACEBO, _FIT, f"{_CHAVASSIEUX}: formation below placebo", -60, 0),
         Outcome("CTX", 2, -47, _PLACEBO, _FIT, f"{_CHAVASSIEUX}: ES/BS 1.8 against 3.4 %"),
         Outcome("LS.BMD", 12, 13.3, _BASE, _FIT, "FRAME (unverified)"),
@@ -157,7 +158,7 @@ ARMS: tuple[Arm, ...] = (
     )),
     Arm("hormone replacement at 56", 56, (given("hrt"),), (
         Outcome("LS.BMD", 36, 4.25, _BASE, _FIT, "PEPI: +3.5 to 5 %"),
-        Outcome("TH.BMD", 36, 1.7, _BASE, _HELD, "PEPI"),
+        Outcome("TH.BMD", 36, 1.7, _BASE, _VIEW, "PEPI"),
     )),
     Arm("hormone replacement at 63", 63, (given("hrt"),), (
         Outcome("TH.BMD", 36, 3.56, _PLACEBO, _HELD, "WHI: +3.7 against +.14 %"),

@@ -44,7 +44,7 @@ def test_brakes_on_osteoblasts_thin_the_wall_and_leave_births(whole, name):
     assert np.array_equal(knocked.activation_frequency_per_yr, whole.activation_frequency_per_yr)
 
 
-# Shares of the rise of activation frequency at +2 yr in the calibration this model took over, for the response to
+# Shares of the rise of activation frequency at +2 yr in the first form of this model, for the response to
 # estrogen alone of each mechanism [%]. Two have moved since, and stand with what they were: osteocytes 24 (RANKL of the
 # other sources now needs theirs), Th17 24 (their number now rises as measured, by 45 and not by 70 %).
 SHARES = {
@@ -90,7 +90,7 @@ def test_without_osteocyte_rankl_the_menopause_does_less():
 
 def test_osteoblast_apoptosis_and_sclerostin_have_their_sizes(whole):
     apoptosis, sclerostin = without("osteoblast_apoptosis"), without("sclerostin")
-    # 46.4 to 47.8 and to 46.9 um in the calibration this model took over, osteoblasts 12 % more without sclerostin.
+    # 46.4 to 47.8 and to 46.9 um in the first form of this model, osteoblasts 12 % more without sclerostin.
     assert apoptosis.wall_thickness_um[0] - whole.wall_thickness_um[0] == pytest.approx(1.4 * 0.07 / 0.0954, abs=0.3)
     assert sclerostin.wall_thickness_um[0] - whole.wall_thickness_um[0] == pytest.approx(0.5, abs=0.1)
     assert sclerostin.signals["Ob"][0] / whole.signals["Ob"][0] == pytest.approx(1.12, abs=0.06)

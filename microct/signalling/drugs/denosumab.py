@@ -1,7 +1,7 @@
 """Denosumab: an antibody to RANKL; cleared faster once it is dilute, so that its effect ends at once, and rebounds.
 
 Kinetics of Peterson & Riggs (subcutaneous depot, two volumes, linear and saturable clearance), and an effect
-compartment of a month through which it competes with OPG and RANK for RANKL. The rebound is not put in: while RANKL
+compartment of twelve days through which it competes with OPG and RANK for RANKL. The rebound is not put in: while RANKL
 is blocked, osteoclast precursors pile up (`lineages.precursor_rate`).
 """
 
@@ -17,6 +17,7 @@ from microct.signalling.drugs.regimen import Regimen
 
 REGIMEN = Regimen(60.0, "mg", 365.25 / 2, "injection, every six months", "FREEDOM: 60 mg every 6 months")
 PETERSON = "Peterson & Riggs, in OpenBoneMin's code"
+SUPPRESSION = "fitted here: CTX -86 % at 1 month, -72 % before the second dose, FREEDOM (unverified); rebound"
 
 
 @jax.tree_util.register_dataclass
@@ -32,10 +33,8 @@ class Constants:
     clearance_l_per_d: float = constant(0.00275 * 24, "L/day", "linear clearance", PETERSON, verified=True)
     most_cleared_ug_per_d: float = constant(3.110 * 24, "ug/day", "saturable clearance", PETERSON, verified=True)
     half_cleared_ug_per_l: float = constant(188.0, "ug/L", "concentration at half of it", PETERSON, verified=True)
-    effect_time_d: float = constant(12.0, "day", "delay of the effect", "fitted: prototype calibration", fitted=True)
-    potency_l_per_ug: float = constant(
-        1.5, "L/ug", "competition with OPG for RANKL", "fitted: prototype calibration", fitted=True
-    )
+    effect_time_d: float = constant(12.0, "day", "delay of the effect", SUPPRESSION, fitted=True)
+    potency_l_per_ug: float = constant(1.5, "L/ug", "competition with OPG for RANKL", SUPPRESSION, fitted=True)
 
 
 @jax.tree_util.register_dataclass
