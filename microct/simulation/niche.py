@@ -26,6 +26,9 @@ from microct.tissue.osteocytes import Law, targeted_weight
 
 Array = Any
 
+#: Share of osteocytes missing below which it is rounding that is missing.
+_NONE = 1e-6
+
 #: Cells of the grid on which neighbors are averaged, for each standard deviation.
 _CELLS = 2.0
 
@@ -102,18 +105,22 @@ class Niche:
         rate = wears.rate_of(fraction, jnp.asarray(energy), jnp.float32(scale), self.law)
         if first:
             damage = rate / HEALTHY_TURNOVER_PER_YR
-        return wear._replace(worn=wears.kept(alive, damage, rate), since=state.step, scale=scale), damage
+        worn = wears.kept(alive, damage, rate, jnp.uint32(self.model.seed), jnp.int32(state.step))
+        return wear._replace(worn=worn, since=state.step, scale=scale), damage
 
     def _signal(
         self, number: np.ndarray, missing: np.ndarray, damaged: np.ndarray, edge: int, worn: bool
     ) -> np.ndarray:
         """What calls BMUs around each cell of the grid, 1 on the mean in health; averaged over neighbors as load is.
 
+        Where no osteocytes are missing at all, no place calls more than another.
+
         Args:
             number, missing, damaged: sums over the voxels of each cell, as of `wear.cells`.
         """
         lacking = float(missing.sum(dtype=np.float64)) / max(float(number.sum(dtype=np.float64)), 1.0)
-        parts = ([missing / max(lacking, 1e-6)] if self.settings.on else []) + ([damaged] if worn else [])
+        called = missing / lacking if lacking > _NONE else number
+        parts = ([called] if self.settings.on else []) + ([damaged] if worn else [])
         mean = np.mean(parts, axis=0).astype(np.float32) / np.maximum(number, 1.0)
         return felt(mean, number / edge**3, self._reach / edge)
 

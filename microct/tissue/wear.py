@@ -13,17 +13,22 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels.cavity import BONE
+from microct.kernels.random import mixed
 from microct.state import Worn
 from microct.tissue.osteocytes import Law
 
 Array = Any
+
+#: Bits of a float32 that float16 does not have; sets these random numbers apart from those of births.
+_LOST, _SALT = 13, 0x0C1E5EED
 
 
 class Time(NamedTuple):
     """When it is looked.
 
     Attributes:
-        since: step of the look before, which left `Worn`; 0 where there was none.
+        since: step of the look before, which left `Worn`; 0 where there was none. What was formed in that step or
+            later is new.
         step: now.
         survives: (steps + 1,) float32, share of the cells of each step that age and estrogen leave alive now.
         at_first: share alive in the bone of the scan at step 0.
@@ -43,7 +48,7 @@ def now(formed_on: Array, worn: Worn | None, time: Time, law: Law) -> tuple[Arra
     no damage.
     """
     formed = formed_on.astype(jnp.int32)
-    old = formed <= time.since
+    old = (formed < time.since) | (formed == 0)  # a look comes before its step's work; 0 is bone of the scan
     began = jnp.where(old, time.since, formed)
     survives = jnp.take(time.survives, began, mode="clip")
     if worn is None:
@@ -65,9 +70,29 @@ def rate_of(fraction: Array, energy: Array, scale: Array, law: Law) -> Array:
 
 
 @jax.jit
-def kept(alive: Array, damage: Array, rate: Array) -> Worn:
-    """As they are kept until the next look."""
-    return Worn(*(field.astype(jnp.float16) for field in (alive, damage, rate)))
+def kept(alive: Array, damage: Array, rate: Array, seed: Array, step: Array) -> Worn:
+    """As they are kept until the next look, in float16.
+
+    What changes from look to look is rounded up or down by chance, so that it is kept on the mean: a week's deaths are
+    less than half of what float16 tells apart, and would never be seen.
+
+    Args:
+        seed: uint32, of the run; same seed and step, same bits.
+        step: of the look.
+    """
+    at = (jax.lax.broadcasted_iota(jnp.uint32, alive.shape, axis) for axis in range(3))
+    index: Array = jnp.uint32(0)
+    for place, length in zip(at, alive.shape, strict=True):
+        index = index * jnp.uint32(length) + place
+    word = mixed(seed ^ jnp.uint32(_SALT), step, index)
+    return Worn(_by_chance(alive, word), _by_chance(damage, word >> _LOST), rate.astype(jnp.float16))
+
+
+def _by_chance(value: Array, word: Array) -> Array:
+    """Float16 of float32, up or down with the chance that keeps the mean; the low bits of ``word`` are the chance."""
+    bits = jax.lax.bitcast_convert_type(value.astype(jnp.float32), jnp.uint32)
+    lost = jnp.uint32((1 << _LOST) - 1)
+    return jax.lax.bitcast_convert_type((bits + (word & lost)) & ~lost, jnp.float32).astype(jnp.float16)
 
 
 @partial(jax.jit, static_argnames="edge")

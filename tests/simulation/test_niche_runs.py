@@ -92,6 +92,17 @@ def test_missing_osteocytes_call_bmus_to_their_place(bone: Volume) -> None:
     assert (np.asarray(even.local.weight) == UNIT_WEIGHT).all()
 
 
+@pytest.mark.parametrize("patient", [{"knock_out": ["osteocytes"]}, {"menopause": "none", "ageing": False}])
+def test_where_no_osteocyte_is_missing_every_place_calls_as_many_bmus(bone: Volume, patient: dict) -> None:
+    asked = study(4.0, patient=patient, osteocytes={"on": True})
+    model = build(bone, asked)
+    state = dataclasses.replace(first_state(model, bone), step=model.calendar.total_steps)
+    looked = Niche(asked.osteocytes, model).renewed(state, None)
+    inside = bone.values >= 128
+    assert np.asarray(looked.local.weight)[inside].mean() / UNIT_WEIGHT == pytest.approx(1.0, abs=0.02)
+    assert looked.wear.targeted == pytest.approx(0.3, abs=0.02)
+
+
 def evenly_loaded(bone: Volume) -> tuple[Model, Niche, np.ndarray]:
     """A run in which load damages, its looks, and an energy that is the same in all bone."""
     asked = study(4.0, load={"axis": "z"}, osteocytes={"damage": True})

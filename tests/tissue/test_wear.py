@@ -33,9 +33,10 @@ def time_of(step: int, since: int, at_first: float) -> wear.Time:
 
 def followed(formed: int, start: tuple[float, float, float], since: int, step: int) -> tuple[float, float]:
     """The definition: (alive, damage) of one voxel, each step cut into a hundred."""
-    alive, damage, rate = start if formed <= since else (1.0, 0.0, start[2])
+    stood = formed == 0 or formed < since  # a look at ``since`` comes before the work of that step
+    alive, damage, rate = start if stood else (1.0, 0.0, start[2])
     parts = 100
-    for k in range(max(formed, since), step):
+    for k in range(since if stood else formed, step):
         for _ in range(parts):
             alive *= 1.0 - (DEATH[k] + LAW.death_per_yr * damage) * STEP_YR / parts
             damage += rate * STEP_YR / parts
@@ -97,8 +98,42 @@ def test_a_voxel_that_is_taken_in_part_keeps_its_cells_until_it_is_refilled() ->
     """A look while a BMU is at work, and one after it: as if nobody had looked in between."""
     formed = np.full(SHAPE, 30, np.uint16)
     held = Worn(*(jnp.full(SHAPE, value, jnp.float16) for value in (0.9, 1.5, 0.5)))
-    looked = wear.kept(*wear.now(formed, held, time_of(60, 40, 0.9), LAW), held.rate)
+    now = wear.now(formed, held, time_of(60, 40, 0.9), LAW)
+    looked = wear.kept(*now, held.rate, jnp.uint32(1), jnp.int32(60))
     twice = wear.now(formed, looked, time_of(100, 60, 0.9), LAW)
     once = wear.now(formed, held, time_of(100, 40, 0.9), LAW)
     for one, other in zip(twice, once, strict=True):
         np.testing.assert_allclose(np.asarray(one), np.asarray(other), rtol=3e-3)
+
+
+def test_bone_formed_right_after_a_look_is_new() -> None:
+    """Whoever looks sees the bone of the steps before; what the next step forms has living cells and no damage."""
+    held = Worn(*(jnp.full((1, 1, 3), value, jnp.float16) for value in (0.6, 5.0, 0.0)))
+    formed = np.array([[[39, 40, 41]]], np.uint16)
+    alive, damage = (np.asarray(part)[0, 0] for part in wear.now(formed, held, time_of(42, 40, 0.9), LAW))
+    assert alive[0] < 0.61 < 0.99 < alive[1] < alive[2]
+    assert damage[0] == 5.0 > damage[1] == damage[2] == 0.0
+
+
+def test_what_is_kept_is_right_on_the_mean_however_often_it_is_looked_at() -> None:
+    """A year of daily looks: one day's deaths are a tenth of what float16 tells apart."""
+    shape, days, rate = (8, 16, 32), 365, 0.02
+    formed = np.zeros(shape, np.uint16)
+    held = wear.kept(jnp.full(shape, 0.9), jnp.full(shape, 2.0), jnp.full(shape, 0.1), jnp.uint32(3), jnp.int32(0))
+    for day in range(1, days + 1):
+        survives = jnp.full(days + 2, np.exp(-rate / days), jnp.float32)
+        time = wear.Time(jnp.int32(day), jnp.int32(day + 1), survives, jnp.float32(0.9), jnp.float32(1.0 / days))
+        now = wear.now(formed, held, time, Law(2.0, 0.0))
+        held = wear.kept(*now, held.rate, jnp.uint32(3), jnp.int32(day))
+    alive, damage = (np.asarray(part, float) for part in held[:2])
+    assert alive.mean() == pytest.approx(0.9 * np.exp(-rate), abs=2e-3)
+    assert damage.mean() == pytest.approx(2.0 + 0.1, abs=4e-3)
+    assert alive.std() < 0.02  # each voxel stays near what it should be
+
+
+def test_what_float16_holds_is_kept_as_it_is() -> None:
+    whole = np.array([[[1.0, 0.5, 0.0, 0.25, 3.0]]], np.float32)
+    for step in range(5):
+        looked = wear.kept(whole, whole, whole, jnp.uint32(9), jnp.int32(step))
+        for field in looked:
+            np.testing.assert_array_equal(np.asarray(field, np.float32), whole)
