@@ -42,6 +42,10 @@ class VoxelSizeError(InputError):
     """The voxel size is missing, zero, negative, not finite, or outside 0.1 um to 10 mm."""
 
 
+class NoLoadError(InputError):
+    """Bone that carries no load: none at all, none on a loaded face, or no piece from face to face."""
+
+
 class StorageError(MicroctError):
     """Writing failed: disk full, folder not writable, run in use by another process."""
 

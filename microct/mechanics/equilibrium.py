@@ -22,7 +22,7 @@ from microct.kernels.multigrid_levels import Hierarchy
 from microct.kernels.multigrid_lists_device import resized
 from microct.kernels.multigrid_products import fine_forces, fine_product
 from microct.mechanics.loading import LoadCase
-from microct.status import InputError, InternalError, MicroctError
+from microct.status import InputError, InternalError, MicroctError, NoLoadError
 
 #: Conjugate gradient steps at most: bone takes 10 to 60.
 LIMIT = 300
@@ -209,16 +209,16 @@ def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume
         source: name for messages.
 
     Raises:
-        InputError: no bone, none on a loaded face, or no piece from face to face.
+        NoLoadError: no bone, none on a loaded face, or no piece from face to face.
     """
     bone = modulus_mpa > 0
     if not bone.any():
-        raise InputError(f"{source}: there is no bone in the volume")
+        raise NoLoadError(f"{source}: there is no bone in the volume")
     if axis is not None:
         for name, face in (("lower", 0), ("upper", -1)):
             if not bone.take(face, axis).any():
                 letter = "zyx"[axis]
-                raise InputError(
+                raise NoLoadError(
                     f"{source}: no bone lies on the {name} {letter} face of the volume; expected bone on both faces "
                     f"along {letter}; crop an empty border first (crop_empty_border)"
                 )
@@ -229,7 +229,7 @@ def loaded_mesh(modulus_mpa: np.ndarray, axis: int | None, source: str = "volume
         kept = np.intersect1d(labels.take(0, axis), labels.take(-1, axis))
         kept = kept[kept > 0]
         if not len(kept):
-            raise InputError(
+            raise NoLoadError(
                 f"{source}: the bone is disconnected: none of its {count} pieces reaches from the lower to the upper "
                 f"{'zyx'[axis]} face, so that it carries no load; expected one that does"
             )

@@ -23,7 +23,7 @@ from microct.mechanics.strength import Strength, strength
 from microct.simulation.build import Model
 from microct.simulation.load_settings import Load
 from microct.state import Felt, State
-from microct.status import InputError
+from microct.status import NoLoadError
 from microct.volume import Volume
 
 #: Strain at which a case is solved; all answers are scaled from there.
@@ -56,7 +56,7 @@ class Loading:
         """Look at the bone of the scan.
 
         Raises:
-            InputError: bone that does not reach from face to face along an axis of the load.
+            NoLoadError: bone that does not reach from face to face along an axis of the load.
         """
         modulus = modulus_field(_fraction(initial), TISSUE_MODULUS_MPA)
         for axis in _axes(settings):
@@ -95,7 +95,7 @@ class Loading:
                 # Energy goes with the square of the load.
                 scale = share[number] * (force[number] / here.reaction_force_n) ** 2
                 energy += np.float32(scale) * here.strain_energy_density_mpa
-        except InputError:
+        except NoLoadError:
             energy[:] = 0.0
         sensed = energy if cells is None else energy * cells
         now = felt(sensed, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
@@ -112,7 +112,7 @@ class Loading:
         """Micro-FE of the bone along ``axis``, that of the load where none is given.
 
         Raises:
-            InputError: bone that does not reach from face to face.
+            NoLoadError: bone that does not reach from face to face.
         """
         axis = axis or _axes(self.settings)[0]
         solver = Equilibrium(POISSON_RATIO, _TOLERANCE, room=_ROOM, capacity=self.capacity)

@@ -14,7 +14,7 @@ from microct.simulation.config import Study
 from microct.simulation.loading import Loading
 from microct.simulation.niche import Niche
 from microct.state import State
-from microct.status import InputError
+from microct.status import NoLoadError
 from microct.table import Row
 from microct.tissue import bmdd, histomorphometry
 from microct.tissue.osteocytes import CRACKS_PER_MM2
@@ -47,7 +47,7 @@ def strength(loading: Loading, bone: Volume, time_yr: float, sample: str) -> lis
     try:
         result = loading.strength(bone)
         values = result.apparent_modulus_mpa, result.stiffness_n_per_mm, abs(result.failure_load_n)
-    except InputError:
+    except NoLoadError:
         values = 0.0, 0.0, 0.0
     return [Row(symbol, value, time_yr, sample) for symbol, value in zip(("E.app", "K", "F.ult"), values, strict=True)]
 

@@ -13,7 +13,9 @@ import pytest
 
 import microct
 from microct.io.run_folder import RunFolder
+from microct.mechanics import equilibrium
 from microct.mechanics.stimulus import Response, even_load, felt
+from microct.simulation import report
 from microct.simulation.build import build, first_state
 from microct.simulation.loading import Loading
 from microct.simulation.run import run
@@ -152,6 +154,20 @@ def test_bone_that_carries_no_load_is_out_of_use(bone: Volume) -> None:
     state = loading.renewed(dataclasses.replace(state, fields=fields), model)
     assert state.felt is not None
     assert (np.asarray(state.felt.local.weight)[cut >= 128] > 200).mean() > 0.95
+
+
+def test_memory_that_runs_short_ends_a_run_instead_of_taking_load_away(
+    bone: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A refusal for want of memory is no sign of bone that carries nothing."""
+    asked = study(1, axis="z", strength=True)
+    model = build(bone, asked)
+    loading = Loading.of(asked.load, bone)
+    state = loading.renewed(first_state(model, bone), model)
+    monkeypatch.setattr(equilibrium, "_free_memory", lambda: 1 << 20)
+    for question in (lambda: loading.renewed(state, model), lambda: report.strength(loading, bone, 0.0, "a")):
+        with pytest.raises(InputError, match="GiB free"):
+            question()
 
 
 def test_bone_that_reaches_no_face_is_refused_at_once() -> None:
