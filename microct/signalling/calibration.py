@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from microct.signalling.cell_course import prepared
+from microct.signalling.cell_course import prepared, run_in_years
 from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.ensemble import KEPT, kept, place_of
 from microct.signalling.integration import LifeCourse, ModelParameters, Step
@@ -28,7 +28,6 @@ from microct.signalling.walk import trajectory
 from microct.status import StudyError
 
 SAMPLES_PER_YEAR = 12
-RUN_IN_YR = 10
 _TRIES = 40
 _GAIN = 1e-10  # relative gain below which a fit has arrived
 
@@ -188,10 +187,7 @@ class _Model:
                     f"{one.symbol} at {one.time_yr:g} yr: expected a finite value, an error above 0, a time from 0, "
                     f"got {one.value:g} +- {one.standard_deviation:g}"
                 )
-        past = (
-            max(RUN_IN_YR, RUN_IN_YR - patient.menopause_after_start_yr) if patient.menopause != "none" else RUN_IN_YR
-        )
-        first = -math.ceil(past)
+        first = -run_in_years(patient, constants.fat_young_age_yr)
         last = math.floor(max(one.time_yr for one in observations)) + 1
         return cls(
             constants=constants,

@@ -144,11 +144,17 @@ def prepared(
     return ModelParameters(in_compartment(checked(knocked_out(p, knock_out)), compartment), remedies, bone)
 
 
-def run_in_years(patient: Patient, young_age_yr: float) -> int:
-    """Whole years before the study at which the cells begin, so that at its start they fit the woman's age."""
+def run_in_years(patient: Patient, young_age_yr: float, menopause_yr: float | None = None) -> int:
+    """Whole years before the study at which the cells begin, so that at its start they fit the woman's age.
+
+    Args:
+        patient: who is studied, or the middle of many.
+        young_age_yr: the age at which cells are young.
+        menopause_yr: the earliest of many women's [yr after the start]; None: the patient's.
+    """
     past = [RUN_IN_YR, patient.age_at_start_yr - young_age_yr]
     if patient.menopause != "none":
-        past.append(RUN_IN_YR - patient.menopause_after_start_yr)
+        past.append(RUN_IN_YR - (patient.menopause_after_start_yr if menopause_yr is None else menopause_yr))
     return math.ceil(max(past))
 
 

@@ -1,8 +1,9 @@
 """Virtual patients: who they are (a stated prior), and all of their years at once.
 
-The prior is an assumption, written here in one place. Age at the final period: normal, standard deviation 4 years, kept
-to 40 to 60 (unverified). Constants of the cells: log-normal around their values, each with the spread of `SPREAD`; no
-source gives these spreads. Body mass index: log-normal, kept to what the model is asked for (spread unverified).
+The prior is an assumption, written here in one place. Age at the final period: normal, standard deviation 4 years
+(unverified), kept to the ages that are allowed for its kind. Constants of the cells: log-normal around their values,
+each with the spread of `SPREAD`; no source gives these spreads. Body mass index: log-normal, kept to what the model is
+asked for (spread unverified).
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ import numpy as np
 
 from microct.signalling.estrogen import COURSES, with_body_mass
 from microct.signalling.integration import LifeCourse, ModelParameters, Report, Step
-from microct.signalling.patient import BMI_KG_M2, Patient
+from microct.signalling.patient import BMI_KG_M2, MENOPAUSE_AGES_YR, Patient
 from microct.signalling.walk import trajectory
 
 MENOPAUSE_SD_YR = 4.0
-MENOPAUSE_AGES_YR = (40.0, 60.0)
 BMI_SPREAD = 0.2
 #: Relative spread (standard deviation of the logarithm) of constants between women; an assumption.
 SPREAD: Mapping[str, float] = {
@@ -71,8 +71,8 @@ def women(patient: Patient, p: ModelParameters, count: int, seed: int) -> Women:
     rng = np.random.default_rng(seed)
     shift = MENOPAUSE_SD_YR * rng.standard_normal(count)
     age = patient.menopause_age_yr + shift
-    if patient.menopause == "natural":
-        age = np.clip(age, *MENOPAUSE_AGES_YR)
+    if patient.menopause != "none":
+        age = np.clip(age, *MENOPAUSE_AGES_YR[patient.menopause])
     drawn = {
         name: getattr(p.cells, name) * np.exp(spread * rng.standard_normal(count) - 0.5 * spread**2)
         for name, spread in SPREAD.items()

@@ -13,7 +13,7 @@ EARLY_BEFORE_YR = 45.0
 #: Body mass index for which the model is asked [kg/m2].
 BMI_KG_M2 = (15.0, 50.0)
 _AGES_YR = (18.0, 100.0)
-_MENOPAUSE_AGES_YR = {"natural": (30.0, 65.0), "early": (18.0, EARLY_BEFORE_YR), "surgical": (18.0, 90.0)}
+MENOPAUSE_AGES_YR = {"natural": (30.0, 65.0), "early": (18.0, EARLY_BEFORE_YR), "surgical": (18.0, 90.0)}
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Patient:
             raise StudyError(f"bmi_kg_m2 must be {low:g} to {high:g} kg/m2, got {self.bmi_kg_m2} (usual: 20 to 35)")
         if self.menopause == "none":
             return
-        low, high = _MENOPAUSE_AGES_YR[self.menopause]
+        low, high = MENOPAUSE_AGES_YR[self.menopause]
         if not low <= self.menopause_age_yr <= high:
             raise StudyError(
                 f"{self.menopause} menopause comes at {low:g} to {high:g} yr of age, got {self.menopause_age_yr:g} yr "

@@ -14,8 +14,9 @@ import numpy as np
 
 from microct.kernels.device import has_accelerator
 from microct.signalling import ensemble as virtual
-from microct.signalling.cell_course import prepared
+from microct.signalling.cell_course import prepared, run_in_years
 from microct.signalling.integration import Step
+from microct.signalling.patient import MENOPAUSE_AGES_YR
 from microct.signalling.timeline import grid_of_crowds
 from microct.simulation.config import Study
 from microct.simulation.demand import patient_of, treatments_of
@@ -24,7 +25,6 @@ from microct.status import StudyError
 SAMPLES_PER_YEAR = 12  # twice a year would see denosumab at its troughs only
 #: Percentiles of the bands.
 LEVELS = (5.0, 25.0, 50.0, 75.0, 95.0)
-RUN_IN_YR = 10
 BATCH = 1024  # women at once: what the nearer memory of a processor holds
 
 
@@ -49,7 +49,8 @@ class Effect:
 def ensemble(study: Study, count: int, seed: int) -> Bands:
     """Let ``count`` virtual patients live a study; they differ by the prior of `signalling.ensemble`.
 
-    All are healthy ten years before the study, or before the earliest menopause; then their years are one program.
+    All begin young, as one woman does (`cell_course.run_in_years`), and ten years before the earliest menopause at the
+    latest; then their years are one program.
     """
     patient = patient_of(study)
     p = prepared(patient, knock_out=study.patient.knock_out)
@@ -85,7 +86,9 @@ def sensitivity(study: Study, seed: int, trajectories: int = 20) -> tuple[Effect
     }
     fall = np.minimum(constants["menopause_fall"], 0.98 - p.cells.late_fall)
     constants |= virtual.by_body_mass(p, patient, fall, points[:, -1])
-    shift = np.clip(patient.menopause_age_yr + points[:, 0] * sds[0], *virtual.MENOPAUSE_AGES_YR)
+    shift = patient.menopause_age_yr + points[:, 0] * sds[0]
+    if patient.menopause != "none":
+        shift = np.clip(shift, *MENOPAUSE_AGES_YR[patient.menopause])
     of = virtual.Women(
         age_at_start_yr=jnp.full(len(points), patient.age_at_start_yr, jnp.float32),
         menopause_yr=jnp.asarray(shift - patient.age_at_start_yr, jnp.float32),
@@ -103,8 +106,7 @@ def _lived(study: Study, of: virtual.Women) -> list[dict[str, np.ndarray]]:
     """The series of every woman from the start of the study on, batch by batch."""
     patient, treatments = patient_of(study), treatments_of(study)
     p = virtual.single_precision(prepared(patient, knock_out=study.patient.knock_out))
-    earliest = float(np.min(of.menopause_yr)) if patient.menopause != "none" else 0.0
-    first = -int(np.ceil(max(RUN_IN_YR, RUN_IN_YR - earliest)))
+    first = -run_in_years(patient, float(p.cells.fat_young_age_yr), float(np.min(of.menopause_yr)))
     years = int(np.floor(study.time.years)) + 1
     last = (-first + study.time.years) * SAMPLES_PER_YEAR
     steps = Step(**vars(grid_of_crowds(treatments, first, years, SAMPLES_PER_YEAR)))

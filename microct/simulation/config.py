@@ -42,11 +42,19 @@ LARGEST_STUDY_FILE = 1_000_000
 SWAN = "Sowers et al. 2008 (SWAN)"
 
 
-def _as_names(value: object) -> tuple[str, ...]:
-    """A list of words, kept as a tuple."""
+def _as_knock_outs(value: object) -> tuple[str, ...]:
+    """A list of names of mechanisms, kept as a tuple."""
     if not isinstance(value, list | tuple):
-        raise ValueError('write a list, for instance ["th17", "osteocyte"]')
-    return tuple(as_text(item) for item in value)
+        raise ValueError('write a list, for instance ["th17", "osteocytes"]')
+    names = tuple(as_text(item) for item in value)
+    if names:
+        from microct.signalling.knock_outs import KNOCK_OUTS  # with jax, which a study without any does not need
+        from microct.signalling.spelling import refused
+
+        unknown = next((name for name in names if name not in KNOCK_OUTS), None)
+        if unknown is not None:
+            raise ValueError(str(refused("knock-out", unknown, KNOCK_OUTS)))
+    return names
 
 
 @dataclass(frozen=True)
@@ -84,11 +92,11 @@ class Patient(Section):
     age_at_start_years: float = number(50.0, "age when the study starts", unit="yr", low=20, high=100, usual="45 to 60")
     menopause_after_start_years: float = number(
         1.0,
-        "time from the start to the final menstrual period, or to the operation",
+        "time from the start to the final menstrual period, or to the operation; negative if it has passed",
         unit="yr",
-        low=0,
+        low=-60,
         high=60,
-        usual="0 to 5",
+        usual="-20 to 5",
     )
     ageing: bool = flag(True, "whether age itself acts, beside estrogen")
     bmi_kg_m2: float | None = number(
@@ -96,7 +104,7 @@ class Patient(Section):
         unit="kg/m2", low=15, high=50, usual="20 to 35", source="Freeman et al. 2010",
     )  # fmt: skip
     knock_out: tuple[str, ...] = setting(
-        (), Rule("list of names", _as_names, "pathways of the cell model to switch off, by name")
+        (), Rule("list of names", _as_knock_outs, "pathways of the cell model to switch off, by name")
     )
 
 

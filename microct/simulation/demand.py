@@ -70,11 +70,15 @@ class Demand:
 def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Demand:
     """Healthy demand during the burn-in, then that of the patient's cells; values that the study gives go before
     both.
+
+    Where menopause lies before the start, as many BMUs are at work in the scan as the cells ask for then: so many are
+    born during the burn-in, and refill what they take, since the scan is what her bone has come to.
     """
     burn_in, total = calendar.burn_in_steps, calendar.total_steps
     middles = np.array([calendar.year(step) + 0.5 * calendar.step_days / 365.25 for step in range(burn_in, total)])
     cells = course(patient_of(study), middles, knock_out=study.patient.knock_out, treatments=treatments_of(study))
     healthy = healthy_demand()
+    past = study.patient.menopause != "none" and study.patient.menopause_after_start_years < 0 and total > burn_in
 
     def joined(before: float, after: np.ndarray, given: float | None = None) -> np.ndarray:
         series = np.concatenate([np.full(burn_in, float(before)), np.asarray(after, dtype=np.float64)])
@@ -83,7 +87,7 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
     settings = study.remodeling
     trabecular = (
         joined(
-            healthy.activation_frequency_per_yr,
+            cells.activation_frequency_per_yr[0] if past else healthy.activation_frequency_per_yr,
             cells.activation_frequency_per_yr,
             settings.activation_frequency_per_year,
         ),
@@ -91,12 +95,12 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
         joined(healthy.wall_thickness_um, cells.wall_thickness_um, settings.wall_thickness_um),
     )
     modeled = joined(0.0, cells.modeling_um_per_yr)
-    cortical = _of_cortex(study, middles, joined, trabecular) if with_cortex else ()
+    cortical = _of_cortex(study, middles, joined, trabecular, past) if with_cortex else ()
     return Demand(
         *trabecular,
         {symbol: joined(np.nan, series) for symbol, series in cells.signals.items()},
         modeled if study.modeling.drug else np.zeros_like(modeled),
-        _osteocyte_death(study, burn_in, cells.signals["E2"]),
+        _osteocyte_death(study, burn_in, cells.signals["E2"], past),
         float(cells.signals["Ot"][0]) if total > burn_in else 1.0,
         cortical,
         _of_osteons(study, cortical) if cortical and study.compartments.cutting_cones else None,
@@ -117,18 +121,19 @@ def _of_osteons(
     )
 
 
-def _osteocyte_death(study: Study, burn_in: int, estradiol: np.ndarray) -> np.ndarray:
+def _osteocyte_death(study: Study, burn_in: int, estradiol: np.ndarray, past: bool) -> np.ndarray:
     """Death of osteocytes at every step [1/yr], by the constants of the cells' own osteocytes: age, and lack of
-    estrogen, which multiplies it; that of health during the burn-in.
+    estrogen, which multiplies it; that of health during the burn-in, or of the start where menopause lies in the past.
     """
     p = knocked_out(CellParameters(), study.patient.knock_out)
     ageing = float(p.ageing_response) * study.patient.ageing
-    lack = np.concatenate([np.zeros(burn_in), np.maximum(1.0 - np.asarray(estradiol), 0.0)])
+    lacking = np.maximum(1.0 - np.asarray(estradiol), 0.0)
+    lack = np.concatenate([np.full(burn_in, lacking[0] if past else 0.0), lacking])
     return float(p.osteocyte_death_per_yr) * (ageing + float(p.osteocyte_apoptosis_gain) * lack)
 
 
 def _of_cortex(
-    study: Study, middles: np.ndarray, joined: Callable[..., np.ndarray], trabecular: tuple[np.ndarray, ...]
+    study: Study, middles: np.ndarray, joined: Callable[..., np.ndarray], trabecular: tuple[np.ndarray, ...], past: bool
 ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], ...]:
     """Endocortical surface follows the cells of the marrow that it faces; canals and periosteum those of the cortex,
     which have no B cells. All start from healthy trabecular values, times the compartment's own factor.
@@ -144,7 +149,7 @@ def _of_cortex(
         cells.wall_thickness_um / healthy.wall_thickness_um,
     )
     compact = (
-        joined(1.0, frequency) * usual.activation_frequency_per_yr
+        joined(frequency[0] if past else 1.0, frequency) * usual.activation_frequency_per_yr
         if given.activation_frequency_per_year is None
         else trabecular[0],
         joined(1.0, depth) * usual.erosion_depth_um if given.erosion_depth_um is None else trabecular[1],

@@ -1,6 +1,7 @@
 """Many women at once are the same women one by one, and the same for the same seed."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -11,6 +12,7 @@ from microct.signalling.integration import Step
 from microct.signalling.timeline import grid_of_crowds
 from microct.simulation import cohort
 from microct.simulation.config import Study
+from microct.simulation.demand import patient_of
 from microct.status import StudyError
 
 SHE = Patient("natural", 40.0, 2.0)  # 38 - 10 years before the menopause she is 28: `course` begins there too
@@ -54,7 +56,29 @@ def test_same_seed_same_women_and_more_of_them_are_within_the_prior():
         drawn = np.log(np.asarray(first.constants[name], np.float64) / getattr(p.cells, name))
         assert np.std(drawn) == pytest.approx(spread, rel=0.2), name
     ages = np.asarray(first.menopause_yr) + SHE.age_at_start_yr
-    assert ages.min() >= virtual.MENOPAUSE_AGES_YR[0]
+    low, high = virtual.MENOPAUSE_AGES_YR["natural"]
+    assert low <= ages.min() < ages.max() <= high
+
+
+@pytest.mark.parametrize(("kind", "age_yr"), [("natural", 35.0), ("natural", 58.0), ("surgical", 36.0)])
+def test_women_are_drawn_around_the_one_who_is_asked_for(kind, age_yr):
+    she = Patient(kind, 50.0, age_yr - 50.0)
+    of = virtual.women(she, prepared(she), 2000, seed=3)
+    assert np.mean(of.menopause_yr) + 50.0 == pytest.approx(age_yr, abs=0.5)
+
+
+def test_a_crowd_begins_its_study_as_one_woman_does():
+    """A woman of 60, whose cells have 32 years behind them, not the ten before a menopause."""
+    asked = Study.from_toml("[time]\nyears = 2\n[patient]\nage_at_start_years = 60\nmenopause_after_start_years = -4\n")
+    she = patient_of(asked)
+    p = prepared(she)
+    drawn = virtual.women(she, p, 2, seed=5)
+    alone = {name: np.full(2, getattr(p.cells, name), np.float32) for name in drawn.constants}
+    alike = virtual.Women(drawn.age_at_start_yr, jnp.full(2, -4.0, jnp.float32), alone)
+    (seen,) = cohort._lived(asked, alike)
+    one = course(she, np.arange(3.0))
+    for symbol in ("LS.BMD", "TH.BMD"):
+        np.testing.assert_allclose(seen[symbol][0, ::12][:3], one.readouts[symbol], rtol=2e-3)
 
 
 @pytest.fixture(scope="module")
