@@ -14,6 +14,7 @@ from microct.kernels import cavity as cav
 from microct.kernels.bmu_lists import Columns, appended
 from microct.kernels.bmu_table import (
     BACKWARD,
+    COMPACT_MODELING,
     COMPARTMENT,
     ENDOCORTICAL,
     INTRACORTICAL,
@@ -181,10 +182,17 @@ def _asked_for_locally(world: World, plan: Plan, flag: int) -> tuple[Any, int]:
         return canals, 256
     if flag == MODELING:
         asks = None if local is None else local.modeling
-        if asks is None:
+        if asks is None and place is None:
             return None, 1
-        everywhere = demand.everywhere
-        return lambda at: everywhere + ((255 - everywhere) * asks[at].astype(jnp.int32) + 127) // 255, 256
+
+        def packets(at: tuple[Array, ...]) -> Array:
+            drug = 256 if asks is None else demand.everywhere
+            if place is not None:
+                compact = (place[at] & COMPARTMENT) >= INTRACORTICAL
+                drug = (drug * jnp.where(compact, COMPACT_MODELING, 256)) >> 8
+            return drug if asks is None else drug + ((255 - drug) * asks[at].astype(jnp.int32) + 127) // 255
+
+        return packets, 256
     if place is None and local is None:
         return None, 1
 

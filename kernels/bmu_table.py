@@ -28,6 +28,9 @@ UNIT_WEIGHT, UNIT_WALL = 64, 128
 COMPARTMENT, MODELING, OSTEONAL, BACKWARD = 3, 4, 8, 16
 #: The compartments in which osteonal BMUs are born.
 ENDOCORTICAL, INTRACORTICAL = 1, 2
+#: Formation without resorption that a drug asks of compact surface (canals and periosteum), over that of trabecular and
+#: endocortical surface [1/256]; that of bone without voxels, `signalling.tissue.TissueParameters.compact_modeling`.
+COMPACT_MODELING = 128
 #: Rows that are moved at once, at least.
 _MOVED = 32
 

@@ -2,12 +2,14 @@
 
 import dataclasses
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from bone_at_work import MODELING, VOXEL_UM, Bone, foam, thick_slab
 from reference import remodeling as definition
 
 from microct.kernels import bmu_table
+from microct.signalling.tissue import TissueParameters
 
 #: Packets alone: no BMUs.
 PACKETS = dataclasses.replace(MODELING, packet_candidates=768, packets=24)
@@ -92,3 +94,19 @@ def test_zero_demand_is_no_modeling_at_all():
     np.testing.assert_array_equal(with_room.fraction, without.fraction)
     assert with_room.moved == without.moved
     assert with_room.count == without.count > 3
+
+
+def test_compact_surface_forms_half_as_much_as_trabecular():
+    """As in bone without voxels; trabecular and endocortical surface, canals and periosteum side by side."""
+    assert TissueParameters().compact_modeling == bmu_table.COMPACT_MODELING / 256
+    place = jnp.asarray((np.indices((24, 24, 64))[2] // 16).astype(np.uint8))
+    without = modeled(thick_slab(), 12.0, until=24, packets=400)
+    bone = modeled(thick_slab(), 12.0, until=24, packets=400, place=place)
+    for one in (without, bone):
+        one.go(24)
+    kinds = np.asarray(bone.table.kind)[: bone.count] & bmu_table.COMPARTMENT
+    trabecular, compact = (kinds < 2).sum(), (kinds >= 2).sum()
+    assert trabecular > 25
+    # Counts of Poisson; where some wait for a place to be free again the ratio is nearer to 1.
+    assert 0.3 < compact / trabecular < 0.75
+    assert bone.count < without.count

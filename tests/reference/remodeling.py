@@ -12,6 +12,7 @@ from reference.random_numbers import below, dither, takes_step, words
 
 POSITION, ACCEPTANCE, DEPTH, MODELING_STREAMS = 0, 1, 2, 4
 COMPARTMENT, MODELING, OSTEONAL = 3, 4, 8
+INTRACORTICAL, COMPACT_MODELING = 2, 128
 OSTEONAL_SEED = 0x9E3779B9
 AREA_LIMIT = 3 * 64
 FACES = [(axis, sign) for axis in range(3) for sign in (-1, 1)]
@@ -268,10 +269,17 @@ def advance(
 def weight_of(asked: object, local: object | None, place: np.ndarray | None, modeling: bool) -> Callable | None:
     """Chance of a place as (numerator, denominator): what it asks for, times the share of its compartment."""
     if modeling:
-        if local is None or local.modeling is None:  # type: ignore[attr-defined]
+        field = None if local is None or local.modeling is None else np.asarray(local.modeling)  # type: ignore[attr-defined]
+        if field is None and place is None:
             return None
-        field, base = np.asarray(local.modeling), int(asked.everywhere)  # type: ignore[attr-defined]
-        return lambda at: (base + ((255 - base) * int(field[at]) + 127) // 255, 256)
+
+        def packets(at: tuple[int, int, int]) -> tuple[int, int]:
+            drug = 256 if field is None else int(asked.everywhere)  # type: ignore[attr-defined]
+            if place is not None and int(place[at]) & COMPARTMENT >= INTRACORTICAL:
+                drug = drug * COMPACT_MODELING >> 8
+            return (drug if field is None else drug + ((255 - drug) * int(field[at]) + 127) // 255), 256
+
+        return packets
     weight = None if local is None else np.asarray(local.weight)  # type: ignore[attr-defined]
     share = None if place is None else np.asarray(asked.share)  # type: ignore[attr-defined]
     if weight is None and share is None:
