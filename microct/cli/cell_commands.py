@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +15,7 @@ from microct.status import StorageError, StudyError
 if TYPE_CHECKING:
     from microct.simulation.cells import Compared
     from microct.simulation.config import Study
+    from microct.table import Row, Table
 
 Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 
@@ -78,37 +80,61 @@ def cells(
     print("\n".join(str(file) for file in files))
 
 
-def compare(study: Path | None = None, /, *, out: Out = None, run: Path | None = None, pictures: bool = True) -> None:
+def compare(
+    study: Path | None = None,
+    /,
+    *,
+    out: Out = None,
+    run: Path | None = None,
+    kept: Path | None = None,
+    pictures: bool = True,
+) -> None:
     """Put health and osteoporosis side by side: hormone, cells, signals, markers, architecture.
 
     Parameters
     ----------
     study
-        The study whose woman is compared, at its end; twenty years of a natural menopause if left out.
+        The study whose woman is compared, at its end; that of --run if left out, without either twenty years of a
+        natural menopause.
     out
         Folder to write to; compare/NAME of the study file if left out.
     run
-        Folder of a run with voxels: its architecture at the first and the last year is added.
+        Folder of a run with voxels: its architecture is added, at the start of the study and as studied.
+    kept
+        Folder of a run of the same scan in which estrogen was kept (menopause = "none"), to stand between the two.
     pictures
         Draw the figure.
     """
     from microct.simulation import cells as scale
     from microct.simulation.config import Study
 
-    if study is None:
+    if kept is not None and run is None:
+        raise StudyError("--kept: expected --run, too, whose bone it stands beside")
+    if run is not None and study is None:
+        asked = _study_of(run)
+        folder, name = Path("compare") / run.name if out is None else out, run.name
+    elif study is None:
         asked = Study().with_values(
             time={"years": 20.0}, patient={"age_at_start_years": 50.0, "menopause_after_start_years": 1.0}
         )
         folder, name = Path("compare") if out is None else out, "Twenty years of a natural menopause"
     else:
         asked, folder, name = _opened(study, out, "compare")
+        if run is not None and not _of_one_life(asked, _study_of(run)):
+            raise StudyError(f"--run {run}: its patient, drugs or years are not those of {study}; leave {study} out")
     found = scale.compare(asked)
-    built = () if run is None else _architecture(run)
+    built = () if run is None else _architecture(run, kept)
     rows = [
-        (one.group, one.label, *(f"{value:.4g}" for value in one.values), one.unit or "fold")
+        (
+            one.group,
+            one.label,
+            *("" if math.isnan(value) else f"{value:.4g}" for value in one.values),
+            one.unit or ("1" if one.of_scan else "fold"),
+        )
         for one in (*found, *built)
     ]
-    heading = ("group", "what", "healthy young", "same age, estrogen kept", "as studied", "unit")
+    young = "healthy young; scan" if built else "healthy young"
+    heading = ("group", "what", young, "same age, estrogen kept", "as studied", "unit")
     files = [_written(folder / "compare.csv", heading, rows)]
     if pictures:
         from microct.render.cell_figures import draw_compared
@@ -193,19 +219,46 @@ def _exported(study: Study, path: Path) -> Path:
     return path
 
 
-def _architecture(run: Path) -> tuple[Compared, ...]:
-    """First and last value of every structural index of a run."""
+def _study_of(run: Path) -> Study:
+    from microct import workflow
+
+    return workflow.open(run).study
+
+
+def _of_one_life(one: Study, other: Study) -> bool:
+    """Whether two studies ask for the same woman, drugs and years."""
+    return (one.patient, one.drug, one.time.years) == (other.patient, other.drug, other.time.years)
+
+
+def _architecture(run: Path, kept: Path | None) -> tuple[Compared, ...]:
+    """Every structural index of a run: of its bone at the start, as studied at the end, and that of another run."""
     from microct import workflow
     from microct.simulation.cells import Compared
 
-    table = workflow.open(run).table
+    studied = workflow.open(run)
+    beside = None if kept is None else workflow.open(kept)
+    if beside is not None and beside.study.scan != studied.study.scan:
+        raise StudyError(f"--kept {kept}: expected a run of the same scan as {run}")
     found = []
-    for symbol in table.symbols:
-        rows = [row for row in table.series(symbol) if row.time_yr is not None and row.time_yr >= 0]
+    for symbol in studied.table.symbols:
+        rows = _since_start(studied.table, symbol)
         if rows and rows[0].quantity.group in ("structure", "topology"):
-            first, last = rows[0], rows[-1]
-            found.append(Compared("Architecture", symbol, first.unit, first.value, first.value, last.value))
+            same_age = _at(beside.table, symbol, rows[-1].time_yr) if beside is not None else math.nan
+            found.append(
+                Compared("Architecture", symbol, rows[0].unit, rows[0].value, same_age, rows[-1].value, of_scan=True)
+            )
     return tuple(found)
+
+
+def _since_start(table: Table, symbol: str) -> list[Row]:
+    return [row for row in table.series(symbol) if row.time_yr is not None and row.time_yr >= 0]
+
+
+def _at(table: Table, symbol: str, time_yr: float | None) -> float:
+    """The value nearest to a time, within a month of it; not a number where there is none."""
+    rows = _since_start(table, symbol)
+    near = min(rows, key=lambda row: abs(row.time_yr - time_yr), default=None)  # type: ignore[operator]
+    return near.value if near is not None and abs(near.time_yr - time_yr) < 1 / 12 else math.nan  # type: ignore[operator]
 
 
 def _written(path: Path, heading: Sequence[str], rows: Iterable[Sequence[Any]]) -> Path:

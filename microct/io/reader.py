@@ -123,6 +123,7 @@ def settle(scan: Scan, given_mm: tuple[float, float, float] | None) -> Volume:
         scan.origin_mm,
         scan.direction,
         provenance,
+        scan.kind,
     )
 
 

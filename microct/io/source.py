@@ -51,6 +51,7 @@ class Scan:
         direction: rows are the world directions (z, y, x) of the array's axes.
         header: what the file says of itself, cleaned for printing.
         provenance: only from our own files, which carry their whole history.
+        kind: what is known of the values, as `Volume.kind`; only from our own files.
     """
 
     format: str
@@ -62,6 +63,7 @@ class Scan:
     direction: tuple[tuple[float, ...], ...] = IDENTITY
     header: Mapping[str, str] = field(default_factory=dict)
     provenance: Provenance | None = None
+    kind: str = ""
 
 
 def shown(value: object, limit: int = 80) -> str:

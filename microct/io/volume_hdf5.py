@@ -6,6 +6,7 @@ Layout, format version 1 (HDF5 file format as of library 1.10):
     /values      (nz, ny, nx), gzip 1, fletcher32; a bool volume is stored as uint8
                  attributes  spacing_mm, origin_mm (3), direction (3, 3): float64, (z, y, x)
                              is_bool: uint8; sha256: of the array's bytes; provenance: JSON text
+                             kind: text, as `Volume.kind`; left out where nothing is known of the values
 
 Written and read through `safe_hdf5`: whole or not at all, every chunk checksummed, nothing followed out of the file.
 """
@@ -27,7 +28,7 @@ from microct.io.safe_hdf5 import reading_hdf5, write_array, writing_hdf5
 from microct.io.source import Scan, allocate, checked_shape, digest, opened, refusal
 from microct.io.spacing import Spacing
 from microct.status import InputError, MicroctError, StorageError
-from microct.volume import Provenance, Volume
+from microct.volume import KINDS, Provenance, Volume
 
 FORMAT = "microct-volume"
 VERSION = 1
@@ -84,6 +85,8 @@ def write(volume: Volume, path: str | os.PathLike[str]) -> Path:
         dataset.attrs["is_bool"] = np.uint8(values.dtype == bool)
         dataset.attrs["sha256"] = np.bytes_(hashlib.sha256(stored).hexdigest())
         dataset.attrs["provenance"] = np.bytes_(text)
+        if volume.kind:
+            dataset.attrs["kind"] = np.bytes_(volume.kind)
     return path
 
 
@@ -128,6 +131,9 @@ def _scan(file: h5py.File, path: Path) -> Scan:
     if not np.isfinite(spacing).all():
         raise refusal(name, "spacing_mm", "finite numbers", spacing)
     provenance = _provenance(name, _text(name, dataset, "provenance"))
+    kind = _text(name, dataset, "kind") if "kind" in dataset.attrs else ""
+    if kind not in KINDS or (kind and values.dtype != np.uint8):
+        raise refusal(name, "kind", f"one of {', '.join(filter(None, KINDS))}, of uint8 values", kind)
     return Scan(
         "microct volume (HDF5)",
         name,
@@ -138,6 +144,7 @@ def _scan(file: h5py.File, path: Path) -> Scan:
         direction,
         provenance.header,
         provenance,
+        kind,
     )
 
 

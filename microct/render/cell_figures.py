@@ -192,6 +192,7 @@ def _compared(pairs: Sequence[Compared], title: str) -> Any:
     from matplotlib.figure import Figure
 
     shown = [pair for pair in pairs if pair.young > 0 and pair.osteoporotic > 0]
+    any_scan = any(pair.of_scan for pair in shown)
     groups = list(dict.fromkeys(pair.group for pair in shown))
     tall = 1.1 + 0.185 * len(shown) + 0.12 * len(groups)
     figure = Figure(figsize=(7.4, tall))
@@ -200,12 +201,14 @@ def _compared(pairs: Sequence[Compared], title: str) -> Any:
     for group in groups:
         top = place
         for pair in (one for one in shown if one.group == group):
-            axes.plot([pair.same_age / pair.young, pair.osteoporotic / pair.young], [place, place], color="#C9C9CF",
+            between = 1.0 if math.isnan(pair.same_age) else pair.same_age / pair.young
+            axes.plot([between, pair.osteoporotic / pair.young], [place, place], color="#C9C9CF",
                       linewidth=1.6, zorder=2)  # fmt: skip
             axes.plot(pair.same_age / pair.young, place, "o", color=LINES[1], markersize=4, zorder=3)
             axes.plot(pair.osteoporotic / pair.young, place, "o", color=LINES[0], markersize=4, zorder=4)
             unit = pair.unit.replace("um", "µm")
-            numbers = f"{pair.young:.3g}   {pair.same_age:.3g}   {pair.osteoporotic:.3g} {unit}"
+            kept = "–" if math.isnan(pair.same_age) else f"{pair.same_age:.3g}"
+            numbers = f"{pair.young:.3g}   {kept}   {pair.osteoporotic:.3g} {unit}"
             axes.annotate(numbers, (1.02, place), xycoords=("axes fraction", "data"), size=6.3, va="center", color=INK,
                           annotation_clip=False)  # fmt: skip
             ticks.append(place)
@@ -227,10 +230,11 @@ def _compared(pairs: Sequence[Compared], title: str) -> Any:
     axes.set_yticks(ticks, labels)
     axes.set_ylim(place + 0.65, 0.8)
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel("Fold of the healthy young")
+    axes.set_xlabel("Fold of the healthy young" + (" (architecture: of the scan)" if any_scan else ""))
     figure.text(0.03, 1 - 0.22 / tall, title or "Health beside osteoporosis", size=10.5, weight="bold", va="center")
     for color, text, x in ((LINES[1], "same age, estrogen kept", 0.34), (LINES[0], "as studied", 0.58)):
         figure.text(x, 1 - 0.45 / tall, "●", color=color, size=7, va="center")
         figure.text(x + 0.02, 1 - 0.45 / tall, text, size=7, va="center")
-    figure.text(0.81, 1 - 0.45 / tall, "young   kept   studied", size=6.3, color=QUIET, va="center")
+    columns = ("young; scan" if any_scan else "young") + "   kept   studied"
+    figure.text(0.81, 1 - 0.45 / tall, columns, size=6.3, color=QUIET, va="center")
     return figure

@@ -165,7 +165,15 @@ def _share(whole: float, left: float) -> float:
 
 @dataclass(frozen=True)
 class Compared:
-    """One row of health beside disease."""
+    """One row of health beside disease; not a number where nothing is known.
+
+    Attributes:
+        group, label, unit: of the quantity.
+        young: of the healthy young, or of the bone of a scan at the start of a study (``of_scan``).
+        same_age: with estrogen kept.
+        osteoporotic: as studied.
+        of_scan: whether all are of the bone of one scan.
+    """
 
     group: str
     label: str
@@ -173,6 +181,7 @@ class Compared:
     young: float
     same_age: float
     osteoporotic: float
+    of_scan: bool = False
 
     @property
     def values(self) -> tuple[float, float, float]:

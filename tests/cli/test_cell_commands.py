@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import microct
 from microct.cli import main
 from microct.signalling import KNOCK_OUTS, Patient, Treatment, course
 from microct.status import ExitCode
@@ -64,6 +65,32 @@ def test_compare_puts_three_women_side_by_side(study, tmp_path):
         float(rows["viable osteocytes"]["as studied"]) < float(rows["viable osteocytes"]["same age, estrogen kept"]) < 1
     )
     assert shows_something(tmp_path / "out" / "compare.png")
+
+
+def test_compare_adds_the_architecture_of_one_scan(study, tmp_path, capsys):
+    """Two runs of one scan, with and without estrogen; a run of another life is refused."""
+    bone = microct.sample("trabecular", size_mm=1.2, voxel_size_um=60, seed=3)
+    for name, menopause in (("lost", "surgical"), ("kept", "none")):
+        asked = microct.Study().with_values(
+            time={"years": 1.0, "burn_in_years": 0.0},
+            patient={"menopause": menopause, "menopause_after_start_years": 0.0},
+            report={"thickness": False},
+        )
+        microct.simulate(bone, asked, out=tmp_path / name)
+    command = ["compare", "--run", str(tmp_path / "lost"), "--out", str(tmp_path / "out")]
+    assert main([*command, "--kept", str(tmp_path / "kept")]) == ExitCode.OK
+    row = {row["what"]: row for row in rows_of(tmp_path / "out" / "compare.csv")}["BV/TV"]
+    series = {name: microct.open(tmp_path / name).table.series("BV/TV") for name in ("lost", "kept")}
+    assert float(row["healthy young; scan"]) == pytest.approx(series["lost"][0].value, rel=1e-3)
+    assert float(row["same age, estrogen kept"]) == pytest.approx(series["kept"][-1].value, rel=1e-3)
+    assert float(row["as studied"]) == pytest.approx(series["lost"][-1].value, rel=1e-3)
+    assert main(command) == ExitCode.OK
+    alone = {row["what"]: row for row in rows_of(tmp_path / "out" / "compare.csv")}
+    assert alone["BV/TV"]["same age, estrogen kept"] == ""
+    assert alone["Euler"]["unit"] == "1"
+    assert main(["compare", str(study), "--run", str(tmp_path / "lost")]) == ExitCode.USAGE
+    assert "not those of" in capsys.readouterr().err
+    assert main(["compare", "--kept", str(tmp_path / "kept")]) == ExitCode.USAGE
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -33,6 +34,20 @@ def test_round_trip(dtype: str, tmp_path: Path) -> None:
     assert after.origin_mm == before.origin_mm
     assert after.direction == before.direction
     assert after.provenance == before.provenance
+
+
+def test_what_is_known_of_the_values_comes_back(tmp_path: Path) -> None:
+    """A bone fraction stays one; a file that says of other values that they are is refused."""
+    share = Volume((np.arange(60).reshape(3, 4, 5) * 4).astype(np.uint8), (0.02, 0.02, 0.02), kind="fraction")
+    path = write(share, tmp_path / "v.h5")
+    assert read(path).kind == "fraction"
+    assert read(write(volume(), tmp_path / "other.h5")).kind == ""
+    for kind in (b"density", b"fraction"):
+        wrong = write(volume("i2"), tmp_path / "wrong.h5")
+        with h5py.File(wrong, "r+") as file:
+            file["values"].attrs["kind"] = np.bytes_(kind)
+        with pytest.raises(InputError, match="kind"):
+            read(wrong)
 
 
 def test_same_bytes_for_same_volume(tmp_path: Path) -> None:
