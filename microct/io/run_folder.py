@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ from microct.volume import Provenance, Volume
 SCHEMA = 1
 _LOCK, _STUDY, _RUN, _INITIAL = "LOCK", "study.toml", "run.json", "initial.h5"
 _CHECKPOINTS, _TABLE, _VIEWER = "ckpt", "table.csv", "run.vtkhdf"
+_RESULTS = (_TABLE, "table.json", "table.parquet", _VIEWER)
 _LOCK_TITLE = "microct run\n"
 _MOST_STUDY_BYTES = 16 * 2**20
 
@@ -62,7 +63,7 @@ class RunFolder:
         """Make a new run folder; parents are made too.
 
         Args:
-            path: a folder that does not exist yet or is empty.
+            path: a folder that does not exist yet, is empty, or holds a run that never came to a checkpoint.
             study_text: the study file, kept byte for byte.
             initial: bone fraction at the start, uint8, 0 marrow to 255 bone.
 
@@ -84,10 +85,11 @@ class RunFolder:
             _refuse_unless_ours(folder)
             with run.lock():
                 _refuse_unless_ours(folder)
+                _remove_start(folder)
                 try:
                     run.about = run._write_start(study_text, initial)
                 except BaseException:
-                    _remove_start(folder)
+                    _remove_start(folder, (_RUN, _INITIAL, _STUDY, _LOCK))
                     raise
         except BaseException:
             if made:
@@ -198,7 +200,7 @@ class RunFolder:
         """
         info, values = viewer.read_frame(self.path / _VIEWER, self.initial, time_yr, field)
         return self.initial.with_values(
-            values, f"{field} at {info.time_yr:g} yr (step {info.step}) of {self.path.name}"
+            values, f"{field} at {info.time_yr:g} yr (step {info.step}) of {self.path.name}", kind="fraction"
         )
 
     def rewind(self, step: int) -> None:
@@ -217,6 +219,11 @@ class RunFolder:
         for later in checkpoint.committed(folder):
             if later > step:
                 checkpoint.discard(folder, later)
+
+    @property
+    def where_again(self) -> str:
+        """In words, where a study may be run again whose run cannot go on."""
+        return " into another folder" if _holds_work(self.path) else ", into this folder"
 
     @property
     def _voxels(self) -> int:
@@ -271,6 +278,16 @@ class RunFolder:
         return read_sealed(self.path / _RUN, SCHEMA)
 
 
+def _holds_work(folder: Path) -> bool:
+    """Whether a run came as far as a checkpoint, or keeps years that would be lost if it were begun again."""
+    if checkpoint.committed(folder / _CHECKPOINTS):
+        return True
+    try:
+        return any(frame.step > 0 for frame in viewer.frames(folder / _VIEWER))
+    except MicroctError:
+        return True
+
+
 def _make_folder(folder: Path) -> None:
     try:
         made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -283,23 +300,25 @@ def _make_folder(folder: Path) -> None:
         raise storage_error(folder, error) from error
 
 
-def _remove_start(folder: Path) -> None:
-    for name in (_RUN, _INITIAL, _STUDY, _LOCK):
+def _remove_start(folder: Path, names: Iterable[str] = (_RUN, _INITIAL, _STUDY, *_RESULTS)) -> None:
+    """Remove what a run without a checkpoint left behind; run.json first, so that it is no run any more."""
+    for name in names:
         with suppress(OSError):
             safe_file.DISK.remove(folder / name)
 
 
 def _refuse_unless_ours(folder: Path) -> None:
-    """An empty folder will do, and so will what a killed `create` left behind: it begins with our LOCK."""
+    """An empty folder will do, and so will what a run left behind that never came to a checkpoint: it has our LOCK."""
     try:
         names = {entry.name for entry in folder.iterdir()}
         title = (folder / _LOCK).read_bytes()[: len(_LOCK_TITLE)] if _LOCK in names else b""
     except OSError as error:
         raise storage_error(folder, error) from error
-    if _RUN in names:
+    if _RUN in names and _holds_work(folder):
         raise StudyError(f"{folder}: holds a run already; go on with `microct resume {folder}`, or give another folder")
     left = {name.removesuffix(safe_file.TEMPORARY) for name in names}
-    if names and not (left <= {_LOCK, _STUDY, _INITIAL, _RUN} and title in (_LOCK_TITLE.encode(), b"")):
+    ours = {_LOCK, _STUDY, _INITIAL, _RUN, _CHECKPOINTS, *_RESULTS}
+    if names and not (left <= ours and title in (_LOCK_TITLE.encode(), b"")):
         raise StudyError(f"{folder}: is not empty and holds no run of microct; give another folder for the run")
     if names and _LOCK not in names:
         raise StudyError(f"{folder}: is not empty and holds no run of microct; give another folder for the run")
@@ -323,6 +342,7 @@ def _read_initial(path: Path, about: Mapping[str, Any]) -> Volume:
             tuple(np.asarray(grid["origin_mm"], dtype=float).reshape(3).tolist()),
             tuple(tuple(row) for row in np.asarray(grid["direction"], dtype=float).reshape(3, 3).tolist()),
             Provenance(source["source"], source["sha256"], tuple(source["steps"]), source["header"]),
+            "fraction",
         )
     except MicroctError:
         raise

@@ -129,7 +129,7 @@ def run(
             reporter.report(replace(here, rows=tuple(rows)))
         last = _remembered(state)
 
-    if state.step == 0:
+    if state.step == 0 and previous is None:
         feel_load()
         take_stock()
         for reporter in reporters:

@@ -62,6 +62,26 @@ def test_existing_run_is_refused(tmp_path):
     assert_is(RunFolder.open(tmp_path / "run").latest_checkpoint(), 10)
 
 
+def test_run_without_checkpoint_is_begun_again(tmp_path):
+    """Killed in its first seconds, after the first frame and table: nothing is lost, and nothing is left of it."""
+    run = new_run(tmp_path / "run")
+    append(run, 0)
+    run.write_table(table_until(0))
+    again = new_run(tmp_path / "run")
+    assert again.frames() == []
+    assert not (tmp_path / "run" / "table.csv").exists()
+
+
+def test_years_that_were_kept_are_never_begun_again(tmp_path):
+    """A run whose checkpoints somebody threw away still holds its results."""
+    run = new_run(tmp_path / "run")
+    append(run, 0)
+    append(run, 10)
+    with pytest.raises(StudyError, match="holds a run already"):
+        new_run(tmp_path / "run")
+    assert len(run.frames()) == 2
+
+
 @pytest.mark.parametrize("name", ["thesis.docx", "study.toml", "run.json.bak", "ckpt"])
 def test_foreign_folder_is_refused_and_untouched(tmp_path, name):
     (tmp_path / name).write_text("precious")
@@ -104,7 +124,7 @@ def test_open_what_is_no_run(tmp_path):
 
 def test_changed_study_is_noticed(tmp_path):
     run = new_run(tmp_path / "run")
-    (run.path / "study.toml").write_text(STUDY + "years = 20\n")
+    (run.path / "study.toml").write_text(STUDY + "years = 20\n", encoding="utf-8")
     with pytest.raises(InputError, match="changed since the run began"):
         RunFolder.open(run.path)
 
