@@ -57,8 +57,8 @@ class Volume:
     """A scan, a mask or a specimen.
 
     Attributes:
-        values: (nz, ny, nx) array, C order. A mask is bool or uint8 with bone > 0; a bone fraction is uint8
-            0 (marrow) to 255 (bone); a scan keeps the grey values of its file.
+        values: (nz, ny, nx) array, C order. A mask has two values, of which the higher is bone; a bone fraction is
+            uint8 0 (marrow) to 255 (bone); a scan keeps the grey values of its file.
         spacing_mm: voxel size along (z, y, x) [mm].
         origin_mm: position of the first voxel's centre along (z, y, x) [mm].
         direction: rows are the world directions (z, y, x) of the array's three axes.
@@ -142,6 +142,20 @@ class Volume:
                 "resample to one voxel size first (resample_um= in the study, or microct.resample)"
             )
         return 1000.0 * float(np.prod(self.spacing_mm)) ** (1.0 / 3.0)
+
+    def binary(self) -> np.ndarray | None:
+        """(nz, ny, nx) bool, bone of a mask: the higher of two values; of one, all where it is above 0.
+
+        None where there are more than two values.
+        """
+        values = self.values
+        if values.dtype == bool:
+            return values
+        low, high = values.min(), values.max()
+        if low == high:
+            return np.full(values.shape, bool(high > 0))
+        bone = values == high
+        return bone if bool((bone | (values == low)).all()) else None
 
     def with_values(self, values: np.ndarray, step: str, **changes: object) -> Volume:
         """The same place, and kind, with other voxels; ``step`` says in one sentence what was done."""

@@ -161,8 +161,9 @@ def simulate(
     """Let the years of ``study`` pass in a bone, and keep them in a new run folder.
 
     Args:
-        volume: bone fraction (uint8, 0 to 255, as `microct.segment` gives) or a bool mask; None: the scan that the
-            study names.
+        volume: bone as it is, on which nothing of the study's [scan] is done: bone fraction (uint8, 0 to 255, as
+            `microct.prepare` and `microct.segment` give) or a binary mask, whose higher value is bone; None: the scan
+            that the study names.
         study: what is asked for.
         out: folder to make.
         progress: called after every block of steps.
@@ -184,14 +185,28 @@ def simulate(
 
     scan = _scan_of(study, base) if volume is None else volume
     bone = _prepared(scan, study) if volume is None else volume
-    if bone.values.dtype == np.bool_:
-        bone = bone.with_values(bone.values.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255")
+    bone = _as_fraction(bone)
     model = build(bone, study, _cortex_of(study, scan, bone, base))
     folder = RunFolder.create(out, study.to_toml(), bone)
     with folder.lock():
         state = first_state(model, bone)
         _go(folder, state, model, study, bone, progress, None)
     return open(folder.path)
+
+
+def _as_fraction(volume: Volume) -> Volume:
+    """A mask as bone fraction; what is no mask as it is."""
+    if not isinstance(volume, Volume):
+        raise InputError(
+            f"expected a microct.Volume, got {type(volume).__name__}; "
+            "make one of an array by Volume.from_array(array, voxel_size_um)"
+        )
+    mask = None if volume.kind == "fraction" else volume.binary()
+    if mask is None:
+        return volume
+    return volume.with_values(
+        mask.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255", kind="fraction"
+    )
 
 
 def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
@@ -214,7 +229,7 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
         bone = folder.initial
         found = folder.latest_checkpoint()
         if found is None:
-            raise InputError(f"{folder.path}: no usable checkpoint; run the study again into another folder")
+            raise InputError(f"{folder.path}: no usable checkpoint; run the study again{folder.where_again}")
         model = build(bone, study, place=place_of(found.arrays))
         try:
             state, previous = restored(found.arrays, found.meta, model)
@@ -256,7 +271,8 @@ def render(out: str | Path, backend: str = "auto", progress: Callable[[str, floa
     measured = {row.time_yr: row.value for row in table.series("BV/TV")}
     times = [time for time in run.times_yr if time >= 0.0] or list(run.times_yr)
     frames = [Frame(time, run.at(time), measured.get(time)) for time in times]
-    return render_all(frames, table, run.path / "pictures", backend=backend, progress=progress)
+    title = run.study.report.name or ""
+    return render_all(frames, table, run.path / "pictures", title=title, backend=backend, progress=progress)
 
 
 def _go(

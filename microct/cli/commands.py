@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,12 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from microct.cli import cell_commands, strength, tissue_commands
+from microct.cli.volumes import mask_on, volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
     from microct.simulation.config import Study
     from microct.table import Table
     from microct.volume import Volume
+
+#: Share of the bone that is left out in silence.
+_TOLD = 0.001
 
 app = App(
     name="microct",
@@ -104,6 +109,7 @@ def measure(
     scan: Path,
     /,
     *more: Path,
+    year: float | None = None,
     voxel_size_um: float | None = None,
     mask: Path | None = None,
     threshold: str = "otsu",
@@ -120,19 +126,21 @@ def measure(
     Parameters
     ----------
     scan
-        File or folder of slices.
+        File or folder of slices, or folder of a run.
     more
         More of them, measured alike into one table.
+    year
+        Year of a run; its last if left out.
     voxel_size_um
         Edge of a voxel in um; needed where the file does not say it.
     mask
-        Region to measure, a file of the same shape; the whole block if left out.
+        Region to measure, a file of the same voxels; the whole block if left out.
     threshold
-        Grey value from which a voxel is bone, or otsu.
+        Grey value from which a voxel is bone, or otsu; a bone fraction (.h5 of microct, a run) is taken as it is.
     sigma
         Gaussian filter before the threshold, in voxels.
     keep_largest
-        Keep only the largest connected piece of bone.
+        Keep only the largest connected piece of bone; what is left out is told.
     convention
         Whose definition of thickness to follow.
     preset
@@ -148,19 +156,28 @@ def measure(
     if out is not None and out.suffix.lower() != ".csv":
         raise StudyError(f"--out {out}: expected a file name ending in .csv (.json and .parquet lie beside it)")
 
-    from microct.imaging.segmentation import segment
-    from microct.io.reader import read
+    from microct.imaging.segmentation import largest_piece, segment
     from microct.io.table_file import write_table
     from microct.morphometry.batch import measure_many
     from microct.morphometry.report import measure as measured
 
     def one(path: Path, name: str) -> Table:
-        volume = segment(read(path, voxel_size_um), threshold=cut, sigma=sigma, keep_largest=keep_largest)
-        region = None if mask is None else read(mask, voxel_size_um)
+        volume = volume_of(path, year, voxel_size_um)
+        if volume.kind != "fraction" or cut != "otsu" or sigma > 0:
+            volume = segment(volume, threshold=cut, sigma=sigma, keep_largest=False)
+        if keep_largest:
+            volume, dropped = largest_piece(volume)
+            if dropped > _TOLD:
+                left_out.append(
+                    f"{name}: {100 * dropped:.3g} % of the bone is left out, as it does not hang together with the "
+                    "largest piece (--no-keep-largest measures all of it)"
+                )
+        region = None if mask is None else mask_on(mask, volume, voxel_size_um)
         choices = {"preset": preset, "indices": indices, "bootstrap": bootstrap, "sample": name}
         return measured(volume, mask=region, convention=convention, **choices)  # type: ignore[arg-type]
 
     refused: dict[str, str] = {}
+    left_out: list[str] = []
     if more:
         from microct.cli.progress import Counting
 
@@ -172,6 +189,8 @@ def measure(
     else:
         table = one(scan, *_names([scan]))
     _print_table(table)
+    for line in left_out:
+        print(f"microct: note: {line}", file=sys.stderr)
     if out is not None and len(table):
         write_table(out, table, told=True)
         print(out)
@@ -233,6 +252,8 @@ def sample(
         "cortical_thickness_mm": cortical_thickness_mm,
         "porosity": porosity,
     }
+    if size_mm is not None and len(size_mm) not in (1, 3):
+        raise StudyError(f"--size-mm: expected one edge or three (z y x), got {len(size_mm)}")
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     if out.suffix.lower() != ".h5":
         raise StudyError(f"--out {out}: expected a file name ending in .h5")

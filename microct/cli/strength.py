@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from microct.cli.volumes import volume_of
 from microct.status import StudyError
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def strength(
     scan: Path,
     /,
     *,
+    year: float | None = None,
     voxel_size_um: float | None = None,
     threshold: str = "otsu",
     crop_empty_border: bool = False,
@@ -45,11 +47,13 @@ def strength(
     Parameters
     ----------
     scan
-        File or folder of slices.
+        File or folder of slices, or folder of a run.
+    year
+        Year of a run; its last if left out.
     voxel_size_um
         Edge of a voxel in um; needed where the file does not say it.
     threshold
-        Grey value from which a voxel is bone, or otsu.
+        Grey value from which a voxel is bone, or otsu; in a bone fraction (.h5 of microct, a run) half of a voxel.
     crop_empty_border
         Cut off outer planes without bone first: the plates touch the outermost planes.
     youngs_modulus_mpa
@@ -67,7 +71,7 @@ def strength(
     tolerance
         Residual over load at which the solver stops.
     partial_voxels
-        Partial voxels have their share of the modulus.
+        Partial voxels of a bone fraction (.h5 of microct, a run) have their share of the modulus.
     brittle
         Follow elastic-brittle failure in load steps too (some ten times longer).
     tensor
@@ -87,12 +91,18 @@ def strength(
 
     from microct.imaging.resampling import crop_empty_border as without_empty_border
     from microct.imaging.segmentation import segment
-    from microct.io.reader import read
     from microct.mechanics.stiffness import stiffness_tensor
     from microct.mechanics.strength import strength as compressed
 
     cut = threshold if threshold == "otsu" else float(threshold)
-    bone = segment(read(scan, voxel_size_um), threshold=cut)
+    bone = volume_of(scan, year, voxel_size_um)
+    if not partial_voxels:
+        bone = segment(bone, threshold=cut)
+    elif bone.kind != "fraction" or threshold != "otsu":
+        raise StudyError(
+            "--partial-voxels: expected a bone fraction (.h5 of microct, or a run) and no --threshold; "
+            "in a scan partial voxels are not known"
+        )
     bone = without_empty_border(bone) if crop_empty_border else bone
     found = compressed(
         bone, youngs_modulus_mpa, poisson_ratio, strain, axis, ends, tolerance, criterion, partial_voxels, brittle

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from microct.cli.volumes import volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -78,13 +79,14 @@ def scan_as(
     device = scanners.SCANNERS[scanner]
     given = {"voxel_um": scanner_voxel_um, "fwhm_um": fwhm_um, "noise_mgha": noise}
     device = replace(device, **{name: value for name, value in given.items() if value is not None})
-    volume, density = _bone(bone, year, voxel_size_um, threshold)
-    density = density if tissue_density is None else tissue_density
+    volume = _bone(bone, year, voxel_size_um, threshold)
+    density = _tissue_density(bone, year) if tissue_density is None else tissue_density
     mineral = scanners.density(volume, density)
     seen = scanners.scan_as(mineral, device, seed)
     _print(_scan_rows(mineral, axis))
     blocks = " x ".join(str(n) for n in seen.shape)
-    print(f"tissue mineral {density:g} mgHA/cm3; {seen.provenance.steps[-1]}: {blocks} voxels")
+    words = (volume.provenance.steps[-1], f"tissue mineral {density:g} mgHA/cm3", seen.provenance.steps[-1])
+    print(f"{'; '.join(words)}: {blocks} voxels")
     if out is not None:
         from microct.io.volume_hdf5 import write
 
@@ -120,6 +122,8 @@ def loss_modes(
     """
     if out is not None and out.suffix.lower() != ".csv":
         raise StudyError(f"--out {out}: expected a file name ending in .csv")
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise StudyError(f"--picture {picture}: expected a file name ending in .png")
     from microct import workflow
     from microct.morphometry.loss_course import LossCourse
     from microct.morphometry.loss_modes import loss_rows
@@ -159,26 +163,29 @@ def loss_modes(
         print(loss_picture(Frame(start, before), Frame(end, after), picture, run.name, found=found))
 
 
-def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold: str) -> tuple[Volume, float]:
-    """Bone fraction, and mineral of its tissue [mgHA/cm3]."""
-    if path.is_dir() and (path / "study.toml").exists():
-        from microct import workflow
-
-        result = workflow.open(path)
-        when = result.times_yr[-1] if year is None else year
-        density = {row.time_yr: row.value for row in result.table.series("TMD")}
-        return result.at(when), _nearest(density, when)
-    if year is not None:
-        raise StudyError(f"--year {year:g}: {path} is a scan, not the folder of a run")
-    from microct.imaging.scanners import TISSUE_DENSITY
+def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold: str) -> Volume:
+    """Bone fraction of a scan, or of a year of a run."""
     from microct.imaging.segmentation import segment
-    from microct.io.reader import read
 
     try:
         cut = threshold if threshold == "otsu" else float(threshold)
     except ValueError:
         raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
-    return segment(read(path, voxel_size_um), threshold=cut), TISSUE_DENSITY
+    found = volume_of(path, year, voxel_size_um)
+    return found if found.kind == "fraction" and cut == "otsu" else segment(found, threshold=cut)
+
+
+def _tissue_density(path: Path, year: float | None) -> float:
+    """Mineral of the tissue of a year of a run, or of bone at large [mgHA/cm3]."""
+    if not (path / "run.json").exists():
+        from microct.imaging.scanners import TISSUE_DENSITY
+
+        return TISSUE_DENSITY
+    from microct import workflow
+
+    run = workflow.open(path)
+    density = {row.time_yr: row.value for row in run.table.series("TMD")}
+    return _nearest(density, run.times_yr[-1] if year is None else year)
 
 
 def _nearest(series: dict[float | None, float], when: float) -> float:

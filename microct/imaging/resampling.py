@@ -71,7 +71,7 @@ def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
 
     Raises:
         VoxelSizeError: voxel size not finite or outside 0.1 um to 10 mm.
-        InputError: the new voxel is larger than the block.
+        InputError: the new voxel is larger than the block; so many voxels do not fit into memory.
 
     Example:
         >>> import numpy as np
@@ -98,7 +98,16 @@ def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
         ratio = new / old
         # centers of the new voxels, in old voxels from the first old center; the middle of the block is kept
         centers = (np.arange(count) - 0.5 * (count - 1)) * ratio + 0.5 * (length - 1)
-        values = _along(values, axis, weigh(centers, ratio, length))
+        try:
+            values = _along(values, axis, weigh(centers, ratio, length))
+        except MemoryError:
+            many = float(
+                np.prod([n * h / to for n, h, to in zip(volume.shape, volume.spacing_mm, spacing, strict=True)])
+            )
+            raise InputError(
+                f"{volume.provenance.source}: {many:.2g} voxels of {1000 * new:g} um do not fit into memory; "
+                f"expected larger ones (the volume has {1000 * old:g} um)"
+            ) from None
         starts.append(float(centers[0]))
     if averaged:
         values = np.clip(np.rint(values), 0, 255).astype(np.uint8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 from scipy import ndimage
@@ -18,13 +19,14 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
     """Part bone from marrow.
 
     Bone is every voxel whose smoothed grey value is >= the threshold. A volume of two distinct values is a mask
-    already: its higher value is bone, and neither smoothing nor threshold is applied. Otsu's method parts the two
+    already: its higher value is bone, and neither smoothing nor threshold is applied. In a bone fraction (kind
+    "fraction") a voxel is bone from half on, where nothing else is asked for. Otsu's method parts the two
     largest classes of grey; where there is air beside tissue these may not be marrow and bone (in vivo HR-pQCT): give
     a threshold there.
 
     Args:
         volume: (nz, ny, nx) grey values or a mask.
-        threshold: "otsu", or a grey value in the unit of the file.
+        threshold: "otsu" (half of a bone fraction), or a grey value in the unit of the file.
         sigma: standard deviation of the Gaussian filter [voxel], cut off at 4 sigma; 0 for none (usual: 0 to 2).
         keep_largest: drop every piece of bone that is not 26-connected to the largest one.
 
@@ -51,8 +53,15 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
     low, high = volume.values.min(), volume.values.max()
     if low == high:
         raise InputError(f"{source}: every voxel is {low}; expected at least two grey values, marrow and bone")
-    if ((volume.values == low) | (volume.values == high)).all():
-        bone = volume.values == high
+    mask = volume.binary()
+    if volume.kind == "fraction" and threshold == "otsu" and sigma == 0.0:
+        bone = volume.values >= 128
+        if bone.all() or not bone.any():
+            what = "everything is bone" if bone.all() else "no bone is left"
+            raise InputError(f"{source}: {what} at half of a voxel; bone fraction runs from {low} to {high} of 255")
+        steps = ["bone fraction: bone is >= 128 of 255 (half); no filter, no threshold"]
+    elif mask is not None:
+        bone = mask
         steps = [f"binary input ({low:g}, {high:g}): bone is {high:g}; no filter, no threshold"]
     else:
         grey, smoothing = _smoothed(volume.values, sigma)
@@ -65,12 +74,21 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
                 f'Otsu suggests {_otsu(grey):g} (threshold "otsu")'
             )
         steps = [f"{smoothing}; bone is >= {value:g} ({method})"]
-    if keep_largest:
-        bone, share = largest_component(bone)
-        steps.append(f"largest 26-connected piece kept; {100 * share:.3g} % of the bone dropped")
-    return volume.with_values(
+    found = volume.with_values(
         np.where(bone, np.uint8(255), np.uint8(0)), "segment: " + "; ".join(steps), kind="fraction"
     )
+    return largest_piece(found)[0] if keep_largest else found
+
+
+def largest_piece(volume: Volume) -> tuple[Volume, float]:
+    """A bone fraction without bone that is not 26-connected to its largest piece, and the share of voxels dropped."""
+    bone, share = largest_component(volume.values > 0)
+    step = f"largest 26-connected piece kept; {100 * share:.3g} % of the bone dropped"
+    *before, last = volume.provenance.steps or ("",)
+    if last.startswith("segment: "):  # one step in all
+        provenance = replace(volume.provenance, steps=tuple(before))
+        volume, step = replace(volume, provenance=provenance), f"{last}; {step}"
+    return volume.with_values(np.where(bone, volume.values, np.uint8(0)), step), share
 
 
 def largest_component(bone: np.ndarray) -> tuple[np.ndarray, float]:

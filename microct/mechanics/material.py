@@ -27,7 +27,7 @@ def modulus_field(volume: Volume, youngs_modulus_mpa: float, partial_voxels: boo
     """Young's modulus of every voxel.
 
     Args:
-        volume: bone fraction (kind "fraction"), else a mask in which bone is > 0.
+        volume: bone fraction (kind "fraction"), a mask (`Volume.binary`), or labels of bone above 0.
         youngs_modulus_mpa: of full bone.
         partial_voxels: a partial voxel has its share of the modulus; else a voxel is bone from 128 of 255.
 
@@ -36,20 +36,16 @@ def modulus_field(volume: Volume, youngs_modulus_mpa: float, partial_voxels: boo
     """
     checked(youngs_modulus_mpa, "youngs_modulus_mpa", 1.0, 1e6, "5000 to 20000 MPa")
     values = volume.values
-    if values.dtype == bool:
-        return values.astype(np.float32) * np.float32(youngs_modulus_mpa)
-    if values.dtype.kind == "f" or values.min() < 0:
-        raise InputError(
-            f"{volume.provenance.source}: expected a mask or a bone fraction (bool or uint8), got {values.dtype} from "
-            f"{values.min():g} to {values.max():g}; segment the scan first"
-        )
     if volume.kind != "fraction":
-        if values.dtype.itemsize > 1 or np.count_nonzero(np.bincount(values.ravel(), minlength=256)) > _LABELS:
+        mask = volume.binary()
+        if mask is None and values.dtype == np.uint8:  # labels of several kinds of bone
+            mask = values > 0 if np.count_nonzero(np.bincount(values.ravel(), minlength=256)) <= _LABELS else None
+        if mask is None:
             raise InputError(
-                f"{volume.provenance.source}: expected a mask (at most {_LABELS} values), got grey values up to "
-                f"{values.max():g}; segment the scan first"
+                f"{volume.provenance.source}: expected a mask (two values, or at most {_LABELS} labels of uint8) or a "
+                f"bone fraction, got {values.dtype} from {values.min():g} to {values.max():g}; segment the scan first"
             )
-        return (values > 0).astype(np.float32) * np.float32(youngs_modulus_mpa)
+        return mask.astype(np.float32) * np.float32(youngs_modulus_mpa)
     if not partial_voxels:
         return (values >= 128).astype(np.float32) * np.float32(youngs_modulus_mpa)
     share = values.astype(np.float32) / 255

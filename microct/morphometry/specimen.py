@@ -80,7 +80,7 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
         volume: the scan, mask or bone fraction.
         mask: the region to measure, nonzero inside; None for everywhere. Of the same shape, or a `Volume` of the same
             voxels whose origin says where it lies.
-        threshold: None where the volume is binary (at most two values; bone > 0) or says that it is a fraction, "half"
+        threshold: None where the volume is binary (`Volume.binary`) or says that it is a fraction, "half"
             where its values are bone fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the
             least value that is bone.
 
@@ -97,7 +97,7 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
     if threshold is None and volume.kind == "fraction" and values.dtype == np.uint8:
         threshold = "half"
     if threshold is None:
-        bone, words = _binary(values, source), "binary, bone > 0"
+        bone, words = _binary(volume), "binary, the higher value is bone"
     elif isinstance(threshold, str):
         if threshold != "half":
             raise InputError(f'threshold must be None, a number or "half", got {threshold!r}')
@@ -111,17 +111,16 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
     return Specimen(bone, _region(mask, volume), fraction, volume.spacing_mm, words, volume.is_isotropic)
 
 
-def _binary(values: np.ndarray, source: str) -> np.ndarray:
-    """Bone > 0, after a check that there are at most two values."""
-    if values.dtype == bool:
-        return values
-    low, high = values.min(), values.max()
-    if np.any((values != low) & (values != high)):
+def _binary(volume: Volume) -> np.ndarray:
+    """Bone of a mask, or a refusal of grey values."""
+    bone = volume.binary()
+    if bone is None:
         raise InputError(
-            f"{source}: expected a binary volume (at most two values), got grey values from {low} to {high}; "
-            'segment it first, or give threshold= (a value, or "half" for bone fraction 0..255)'
+            f"{volume.provenance.source}: expected a binary volume (at most two values), got grey values from "
+            f"{volume.values.min()} to {volume.values.max()}; segment it first, or give threshold= "
+            '(a value, or "half" for bone fraction 0..255)'
         )
-    return values > 0
+    return bone
 
 
 def _region(mask: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | None:

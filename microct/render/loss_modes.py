@@ -157,7 +157,7 @@ def _sheet(
     line = page.legend(pen, (text, drawing.height + 4.4 * text), _entries(found, gained), text, width - text)
     page.scale_bar(pen, width - text, line + 2.0 * text, mm_per_pixel, 0.3 * drawing.width, text)
     words = "shares of the bone that was lost; an element is colored where it lost its connection"
-    size = fitting(words, 0.62 * width, round(0.76 * text))
+    size = fitting(words, 0.5 * width, round(0.76 * text))
     pen.text((text, line + 2.0 * text), words, page.QUIET, page.typeface(size), "lm")
     return sheet.crop((0, 0, width, min(sheet.height, int(line + 3.4 * text))))
 

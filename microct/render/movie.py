@@ -98,7 +98,9 @@ def captioned(
     sheet = Image.new("RGB", (width, height + round(8.6 * text)), page.PAPER)
     sheet.paste(drawing, (0, int(2.2 * text)))
     pen = ImageDraw.Draw(sheet)
-    pen.text((text, 0.8 * text), page.specimen_name(first, title), page.INK, page.typeface(text, True), "la")
+    face = page.typeface(text, True)
+    name = page.fitted(page.specimen_name(first, title), face, 0.7 * width - 2 * text)
+    pen.text((text, 0.8 * text), name, page.INK, face, "la")
     page.scale_bar(pen, width - text, 1.4 * text, mm_per_pixel, 0.22 * width, text)
     line = height + 3.6 * text
     pen.text((text, line), page.year_words(frame.time_yr), page.INK, page.typeface(round(1.4 * text), True), "lm")

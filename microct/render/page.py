@@ -100,6 +100,16 @@ def specimen_name(frame: Frame, title: str) -> str:
     return title or Path(frame.volume.provenance.source).name
 
 
+def fitted(words: str, face: ImageFont.FreeTypeFont, width: float) -> str:
+    """``words``, cut where they are wider than ``width`` pixels: behind a comma if one stands in their second half."""
+    if face.getlength(words) <= width:
+        return words
+    while words and face.getlength(words + "…") > width:
+        words = words[:-1]
+    comma = words.rfind(",")
+    return (words[:comma] if comma > len(words) // 2 else words.rstrip()) + "…"
+
+
 def small_print(field: Field, frame: Frame, extra: str = "") -> str:
     """What was done for the display, in one line."""
     nz, ny, nx = frame.volume.shape

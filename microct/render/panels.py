@@ -105,9 +105,9 @@ def sheet_of(
     gap, head, foot, label = text, 3 * text, int(7.4 * text), int(2.2 * text)
     sheet = Image.new("RGB", (columns * width + 2 * gap, head + rows * (height + label) + foot), page.PAPER)
     pen = ImageDraw.Draw(sheet)
-    pen.text(
-        (gap, 0.6 * text), page.specimen_name(first, title), page.INK, page.typeface(round(1.25 * text), True), "la"
-    )
+    face = page.typeface(round(1.25 * text), True)
+    name = page.fitted(page.specimen_name(first, title), face, sheet.width - 2 * gap)
+    pen.text((gap, 0.6 * text), name, page.INK, face, "la")
     for i, (frame, picture) in enumerate(tiles):
         x, y = gap + (i % columns) * width, head + (i // columns) * (height + label)
         sheet.paste(picture, (x, y + label))

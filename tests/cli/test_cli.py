@@ -181,6 +181,28 @@ def test_a_stop_from_the_keyboard_ends_with_130(monkeypatch: pytest.MonkeyPatch)
     assert main(["info", "x.tif"]) == cli.INTERRUPTED
 
 
+def test_a_terminal_that_lacks_a_letter_shows_its_number(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "microct", "info", str(tmp_path / "кость.tif")],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+    )
+    assert answer.returncode == ExitCode.BAD_INPUT
+    assert rb"\u043a" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["sample", "trabecular", "--size-mm", "1", "2", "--out", "a.h5"], "one edge or three"),
+        (["loss-modes", "RUN", "--picture", "loss.foo"], "ending in .png"),
+    ],
+)
+def test_what_cannot_be_is_refused_at_once(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == ExitCode.USAGE
+    assert says in capsys.readouterr().err
+
+
 def test_a_closed_pipe_is_no_trouble(plate: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)

@@ -161,6 +161,19 @@ def test_the_environment_can_choose_the_backend(monkeypatch: pytest.MonkeyPatch)
         backend_in_use()
 
 
+def test_names_that_are_too_long_are_cut() -> None:
+    """Behind a comma where one stands late, and never wider than there is room."""
+    face = page.typeface(20)
+    name = "sample trabecular, seed 1, bone_volume_fraction=0.18, trabecular_thickness_um=170"
+    assert page.fitted(name, face, 2000) == name
+    for width in (100, 300, 500, 700):
+        cut = page.fitted(name, face, width)
+        assert face.getlength(cut) <= width
+        assert name.startswith(cut.removesuffix("…"))
+        assert cut.endswith("…")
+    assert page.fitted(name, face, 700) == "sample trabecular, seed 1, bone_volume_fraction=0.18…"
+
+
 def test_scale_bars_have_round_lengths() -> None:
     assert [page.round_length(x) for x in (0.0199, 0.02, 0.9, 1.0, 4.9, 70.0)] == pytest.approx(
         [0.01, 0.02, 0.5, 1, 2, 50]

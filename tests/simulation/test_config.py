@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from microct.signalling.knock_outs import KNOCK_OUTS
 from microct.simulation.config import Scan, Study, Time
 from microct.simulation.drug_settings import DRUG_NAMES
 from microct.status import StudyError
@@ -57,7 +58,7 @@ def studies(draw: st.DrawFn) -> Study:
                 "crop": [[start, start + 1], [0, 2**40], [1, 2]],
             },
             "time": {"years": draw(numbers(0, 100)), "step_days": draw(st.integers(1, 30))},
-            "patient": {"knock_out": draw(st.lists(text, max_size=3))},
+            "patient": {"knock_out": draw(st.lists(st.sampled_from(KNOCK_OUTS), max_size=3))},
             "remodeling": {"seed": draw(st.integers(0, 2**32 - 1)), "wall_thickness_um": draw(numbers(0, 300))},
             "report": {"name": draw(text)},
             "drug": draw(st.lists(drugs(), max_size=3)),
