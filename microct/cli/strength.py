@@ -91,6 +91,7 @@ def strength(
 
     from microct.imaging.resampling import crop_empty_border as without_empty_border
     from microct.imaging.segmentation import segment
+    from microct.io.safe_file import replacing
     from microct.mechanics.stiffness import stiffness_tensor
     from microct.mechanics.strength import strength as compressed
 
@@ -112,7 +113,8 @@ def strength(
         whole = stiffness_tensor(bone, youngs_modulus_mpa, poisson_ratio, tensor, partial_voxels=partial_voxels)
         print("\n".join(_tensor_lines(whole)))
     if out is not None:
-        np.save(out, found.strain_energy_density_mpa)
+        with replacing(out) as file:
+            np.save(file, found.strain_energy_density_mpa)
         print(out)
 
 

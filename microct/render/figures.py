@@ -138,21 +138,23 @@ def baseline(times: Sequence[float], values: Sequence[float]) -> float:
     return next((value for time, value in pairs if time >= -1e-9 and math.isfinite(value)), math.nan)
 
 
-def grouped(table: Table) -> dict[str, list[str]]:
-    """Symbols with times in each group, in the order of `microct.quantities`."""
+def grouped(table: Table) -> tuple[dict[str, list[str]], list[str]]:
+    """Symbols with times in each group, in the order of `microct.quantities`; apart those that are always 0."""
     timed = {row.symbol for row in table if row.time_yr is not None}
-    return {
+    moving = {row.symbol for row in table if row.time_yr is not None and row.value != 0}
+    groups = {
         group: symbols
         for group in GROUPS
-        if (symbols := [s for s, quantity in QUANTITIES.items() if quantity.group == group and s in timed])
+        if (symbols := [s for s, quantity in QUANTITIES.items() if quantity.group == group and s in (moving or timed)])
     }
+    return groups, [s for s in QUANTITIES if s in timed - (moving or timed)]
 
 
 def all_indices(table: Table, title: str) -> Any:
     """One small plot for each index, group by group."""
     from matplotlib.figure import Figure
 
-    groups = grouped(table)
+    groups, silent = grouped(table)
     rows = sum(-(-len(symbols) // COLUMNS) for symbols in groups.values())
     heads = len(groups)
     height = 0.75 + 1.42 * rows + 0.36 * heads + 0.2
@@ -166,6 +168,9 @@ def all_indices(table: Table, title: str) -> Any:
     )  # fmt: skip
     figure.text(0.02, 1 - 0.24 / height, title or "Every index over time", size=12, weight="bold", va="center")
     figure.text(0.985, 1 - 0.24 / height, KEY, size=7.5, color=QUIET, va="center", ha="right")
+    if silent:
+        words = "0 at every time, not drawn: " + ", ".join(silent)
+        figure.text(0.02, 0.1 / height, words, size=7, color=QUIET, va="bottom")
     at = 0
     for group, symbols in groups.items():
         head = figure.add_subplot(grid[at, :])
@@ -277,7 +282,7 @@ def name_lines(axes: Any, ends: list[tuple[float, float, str, str, float, float]
     gap = 0.125 * (high - low)
     places: list[float] = []
     for value, *_ in sorted(ends):
-        places.append(max(value, places[-1] + gap) if places else value)
+        places.append(max(value, places[-1] + gap) if places else max(value, low + 0.6 * gap))
     over = max(0.0, places[-1] - high) if places else 0.0
     right = axes.get_xlim()[1]
     for place, (value, time, color, symbol, last, first) in zip(places, sorted(ends), strict=True):
