@@ -1,6 +1,6 @@
 """microct: years of bone remodeling in a micro-CT scan, cell by cell and voxel by voxel.
 
-The front door is about ten names; each loads what it needs when it is first used, so that importing
+The front door is some fifteen names; each loads what it needs when it is first used, so that importing
 microct (and ``microct --help``) loads neither jax nor a viewer.
 """
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from microct.imaging.segmentation import segment
     from microct.imaging.specimens import sample
     from microct.io.reader import read
+    from microct.io.writer import write
     from microct.mechanics.stiffness import stiffness_tensor
     from microct.mechanics.strength import strength
     from microct.morphometry.report import measure
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 _HOME = {
     "Volume": "microct.volume",
     "read": "microct.io.reader",
+    "write": "microct.io.writer",
     "segment": "microct.imaging.segmentation",
     "crop": "microct.imaging.resampling",
     "crop_empty_border": "microct.imaging.resampling",
@@ -42,7 +44,7 @@ _HOME = {
 
 __all__ = [
     "Volume", "crop", "crop_empty_border", "measure", "open", "read", "resample", "resume", "sample", "segment",
-    "simulate", "stiffness_tensor", "strength", "Study",
+    "simulate", "stiffness_tensor", "strength", "Study", "write",
 ]  # fmt: skip
 
 

@@ -221,7 +221,7 @@ def sample(
     kind
         trabecular, cortical, or the name of an embedded sample.
     out
-        File to write, ending in .h5.
+        File to write, ending in .h5 .nrrd .tif or .npy.
     size_mm
         Edge of the block in mm, or three along z, y, x.
     voxel_size_um
@@ -255,12 +255,31 @@ def sample(
     if size_mm is not None and len(size_mm) not in (1, 3):
         raise StudyError(f"--size-mm: expected one edge or three (z y x), got {len(size_mm)}")
     given: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    if out.suffix.lower() != ".h5":
-        raise StudyError(f"--out {out}: expected a file name ending in .h5")
+    from microct.io.writer import checked_ending, write
 
-    from microct.io.volume_hdf5 import write
-
+    checked_ending(out)
     print(write(_specimen(kind, given), out))
+
+
+@app.command
+def convert(file: Path, out: Path, /, *, year: float | None = None, voxel_size_um: float | None = None) -> None:
+    """Write a scan, or a year of a run, for other programs: .h5 .nrrd .tif or .npy.
+
+    Parameters
+    ----------
+    file
+        File or folder of slices, or folder of a run.
+    out
+        File to write: .h5 keeps all that is known, .nrrd place and axes, .tif the size of voxels, .npy voxels alone.
+    year
+        Year of a run; its last if left out.
+    voxel_size_um
+        Edge of a voxel in um; needed where the file does not say it.
+    """
+    from microct.io.writer import checked_ending, write
+
+    checked_ending(out)
+    print(write(volume_of(file, year, voxel_size_um), out))
 
 
 @app.command

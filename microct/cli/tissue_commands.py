@@ -48,7 +48,7 @@ def scan_as(
     scanner
         hrpqct-61 or hrpqct-82.
     out
-        File to write the virtual scan to, ending in .h5, in mgHA/cm3.
+        File to write the virtual scan to, in mgHA/cm3, ending in .h5 .nrrd .tif or .npy.
     year
         Year of a run; its last if left out.
     voxel_size_um
@@ -71,9 +71,10 @@ def scan_as(
     from dataclasses import replace
 
     from microct.imaging import scanners
+    from microct.io.writer import checked_ending, write
 
-    if out is not None and out.suffix.lower() != ".h5":
-        raise StudyError(f"--out {out}: expected a file name ending in .h5")
+    if out is not None:
+        checked_ending(out)
     if scanner not in scanners.SCANNERS:
         raise StudyError(f"--scanner {scanner}: expected one of {', '.join(scanners.SCANNERS)}")
     device = scanners.SCANNERS[scanner]
@@ -88,8 +89,6 @@ def scan_as(
     words = (volume.provenance.steps[-1], f"tissue mineral {density:g} mgHA/cm3", seen.provenance.steps[-1])
     print(f"{'; '.join(words)}: {blocks} voxels")
     if out is not None:
-        from microct.io.volume_hdf5 import write
-
         print(write(seen, out))
 
 

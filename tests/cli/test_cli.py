@@ -132,7 +132,7 @@ def test_sample_makes_what_info_and_measure_read(tmp_path: Path, capsys: pytest.
     assert "32 x 32 x 32 voxels" in capsys.readouterr().out
     assert main(["sample", "trabeculer", "--out", str(out)]) == ExitCode.USAGE
     assert "trabecular" in one_line_of(capsys)
-    assert main(["sample", "trabecular", "--out", "bone.tif"]) == ExitCode.USAGE
+    assert main(["sample", "trabecular", "--out", "bone.jpg"]) == ExitCode.USAGE
     assert ".h5" in one_line_of(capsys)
 
 

@@ -108,7 +108,7 @@ def test_a_run_without_what_fell_is_judged_by_its_ledger(
     ("words", "says"),
     [
         (["scan-as", "RUN", "--scanner", "dxa"], "hrpqct-61"),
-        (["scan-as", "RUN", "--out", "seen.tif"], ".h5"),
+        (["scan-as", "RUN", "--out", "seen.jpg"], ".h5"),
         (["loss-modes", "RUN", "--first", "1", "--second", "0"], "after the first"),
         (["loss-modes", "RUN", "--out", "loss.txt"], ".csv"),
     ],
