@@ -12,7 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from microct.cli import cell_commands, strength, tissue_commands
 from microct.cli.volumes import mask_on, volume_of
-from microct.status import InputError, StudyError
+from microct.status import InputError, StorageError, StudyError
 
 if TYPE_CHECKING:
     from microct.simulation.config import Study
@@ -119,6 +119,7 @@ def measure(
     preset: Literal["bonej", "scanco", "ctan"] | None = None,
     indices: Literal["standard", "all"] = "standard",
     bootstrap: int = 0,
+    maps: Path | None = None,
     out: Out = None,
 ) -> None:
     """Measure the architecture of scans: BV/TV, Tb.Th, Tb.Sp, Tb.N, Conn.D, SMI, DA and more.
@@ -149,6 +150,8 @@ def measure(
         all adds skeleton, ellipsoid factor, fractal dimension, Betti numbers and the parts of SMI.
     bootstrap
         Parts along each axis for 95 % intervals over sub-volumes; 0 for none.
+    maps
+        Folder for maps of local thickness: NAME.Tb.Th.nrrd and NAME.Tb.Sp.nrrd, in mm at every voxel.
     out
         Write the table here too (.csv; beside it .json, and .parquet with the table extra).
     """
@@ -173,6 +176,8 @@ def measure(
                     "largest piece (--no-keep-largest measures all of it)"
                 )
         region = None if mask is None else mask_on(mask, volume, voxel_size_um)
+        if maps is not None:
+            _write_maps(volume, region, convention, maps, name)
         choices = {"preset": preset, "indices": indices, "bootstrap": bootstrap, "sample": name}
         return measured(volume, mask=region, convention=convention, **choices)  # type: ignore[arg-type]
 
@@ -196,6 +201,23 @@ def measure(
         print(out)
     if refused:
         raise InputError("; ".join(f"{name}: {why}" for name, why in refused.items()))
+
+
+def _write_maps(volume: Volume, mask: Volume | None, convention: str, folder: Path, name: str) -> None:
+    """Local thickness at every voxel of a mask, in mm, for other programs."""
+    from microct.io.writer import write
+    from microct.morphometry.specimen import specimen_of
+    from microct.morphometry.thickness import thickness_maps
+
+    region = specimen_of(volume, mask, None).region
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise StorageError(f"{folder}: {problem.strerror or problem}; give --maps a folder that is writable") from None
+    for symbol, local in thickness_maps(volume, convention).items():
+        inside = local if region is None else local * region
+        there = volume.with_values(inside, f"local thickness {symbol} [mm]", kind="")
+        print(write(there, folder / f"{Path(name).stem}.{symbol}.nrrd"))
 
 
 @app.command
@@ -262,7 +284,15 @@ def sample(
 
 
 @app.command
-def convert(file: Path, out: Path, /, *, year: float | None = None, voxel_size_um: float | None = None) -> None:
+def convert(
+    file: Path,
+    out: Path,
+    /,
+    *,
+    year: float | None = None,
+    voxel_size_um: float | None = None,
+    resample_um: float | None = None,
+) -> None:
     """Write a scan, or a year of a run, for other programs: .h5 .nrrd .tif or .npy.
 
     Parameters
@@ -275,11 +305,15 @@ def convert(file: Path, out: Path, /, *, year: float | None = None, voxel_size_u
         Year of a run; its last if left out.
     voxel_size_um
         Edge of a voxel in um; needed where the file does not say it.
+    resample_um
+        Edge of the voxels that are written; those of the file if left out.
     """
+    from microct.imaging.resampling import resample
     from microct.io.writer import checked_ending, write
 
     checked_ending(out)
-    print(write(volume_of(file, year, voxel_size_um), out))
+    volume = volume_of(file, year, voxel_size_um)
+    print(write(volume if resample_um is None else resample(volume, resample_um), out))
 
 
 @app.command

@@ -17,9 +17,10 @@ import numpy as np
 
 from microct.kernels import thickness
 from microct.kernels.distance import placed
-from microct.morphometry.specimen import Specimen
-from microct.status import StudyError
+from microct.morphometry.specimen import Specimen, specimen_of
+from microct.status import InputError, StudyError
 from microct.table import Row
+from microct.volume import Volume
 
 if TYPE_CHECKING:
     import jax
@@ -155,17 +156,23 @@ def _number_rows(number: float, spread: float, convention: str, note: str) -> li
     ]
 
 
-def thickness_maps(specimen: Specimen, convention: str = "exact") -> dict[str, np.ndarray]:
+def thickness_maps(bone: Volume | Specimen, convention: str = "exact") -> dict[str, np.ndarray]:
     """Local thickness of bone ("Tb.Th") and of marrow ("Tb.Sp") at every voxel.
 
     Args:
-        specimen: cubic voxels, with bone and marrow.
+        bone: a mask or a bone fraction, or what `specimen_of` made of a volume; cubic voxels.
         convention: one of `CONVENTIONS`.
 
     Returns:
         (nz, ny, nx) float32 each, 0 outside the phase and where a phase fills the whole volume [mm].
+
+    Raises:
+        InputError: grey values; voxels that are no cubes. StudyError: no such convention.
     """
     check_convention(convention)
+    specimen = bone if isinstance(bone, Specimen) else specimen_of(bone, None, None)
+    if not specimen.isotropic:
+        raise InputError(f"thickness maps: voxels of {specimen.spacing_mm} mm are no cubes; resample them first")
     maps = {}
     for symbol, phase in (("Tb.Th", specimen.bone), ("Tb.Sp", ~specimen.bone)):
         local = _diameters(phase, convention) if not phase.all() else np.zeros(phase.shape)

@@ -81,3 +81,25 @@ def test_a_year_of_a_run_goes_to_other_programs(tmp_path: Path, capsys: pytest.C
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "one.tif"), run.at(1).values)
     assert main(["convert", str(tmp_path / "one.tif"), str(tmp_path / "one.vtk")]) == ExitCode.USAGE
     assert "expected a file name" in capsys.readouterr().err
+
+
+def test_maps_of_thickness_are_written_for_other_programs(tmp_path: Path) -> None:
+    """The mean over the bone of the mask is Tb.Th; voxels that are no cubes can be resampled on the way."""
+    bone = microct.segment(microct.sample("trabecular", size_mm=1.2, voxel_size_um=50, seed=3))
+    mask = np.zeros(bone.shape, np.uint8)
+    mask[4:20, 4:20, 4:20] = 1
+    scan, region = microct.write(bone, tmp_path / "bone.h5"), tmp_path / "mask.npy"
+    np.save(region, mask)
+    words = ["measure", str(scan), "--mask", str(region), "--no-keep-largest", "--maps", str(tmp_path / "maps")]
+    assert main(words) == ExitCode.OK
+    table = microct.measure(bone, mask)
+    for symbol, phase in (("Tb.Th", bone.values > 0), ("Tb.Sp", bone.values == 0)):
+        found = microct.read(tmp_path / "maps" / f"bone.{symbol}.nrrd")
+        assert found.spacing_mm == pytest.approx(bone.spacing_mm)
+        assert not found.values[mask == 0].any()
+        assert found.values[phase & (mask > 0)].mean() == pytest.approx(table[symbol].value, rel=0.05)
+    long = microct.Volume.from_array(bone.values, (50.0, 50.0, 100.0))
+    path = microct.write(long, tmp_path / "long.nrrd")
+    assert main(["measure", str(path), "--maps", str(tmp_path / "maps")]) == ExitCode.BAD_INPUT
+    assert main(["convert", str(path), str(tmp_path / "cubes.h5"), "--resample-um", "50"]) == ExitCode.OK
+    assert microct.read(tmp_path / "cubes.h5").is_isotropic

@@ -209,6 +209,8 @@ def test_thickness_maps_are_what_the_means_are_of():
     specimen = specimen_of(volume(bone), None, None)
     table = measure(volume(bone))
     maps = thickness_maps(specimen)
+    for symbol, values in thickness_maps(volume(bone)).items():
+        np.testing.assert_array_equal(values, maps[symbol])
     assert maps["Tb.Th"][bone].mean() == pytest.approx(table["Tb.Th"].value, rel=1e-5)
     assert maps["Tb.Sp"][~bone].mean() == pytest.approx(table["Tb.Sp"].value, rel=1e-5)
     assert not maps["Tb.Th"][~bone].any()
