@@ -67,7 +67,7 @@ def _ledger(state: State, model: Model) -> dict[str, float]:
 
 
 def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, float]:
-    step = max(min(state.step, model.calendar.total_steps) - 1, 0)
+    step = max(min(state.step, model.calendar.total_steps - 1), 0)  # what is asked now, as of the signals
     demand, calendar = model.demand, model.calendar
     erosion, wall = float(demand.erosion_depth_um[step]), float(demand.wall_thickness_um[step])
     bone = float(np.asarray(state.fields.fraction).sum(dtype=np.int64))
