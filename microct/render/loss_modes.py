@@ -156,7 +156,7 @@ def _sheet(
     pen.text((text, 2.0 * text), years, page.INK, page.typeface(text), "la")
     line = page.legend(pen, (text, drawing.height + 4.4 * text), _entries(found, gained), text, width - text)
     page.scale_bar(pen, width - text, line + 2.0 * text, mm_per_pixel, 0.3 * drawing.width, text)
-    words = "shares of the bone that was lost; an element is colored where it lost its connection"
+    words = "shares of the bone that was lost; elements are colored where they lost their connection, thinning is faint"
     size = fitting(words, 0.5 * width, round(0.76 * text))
     pen.text((text, line + 2.0 * text), words, page.QUIET, page.typeface(size), "lm")
     return sheet.crop((0, 0, width, min(sheet.height, int(line + 3.4 * text))))
@@ -164,7 +164,7 @@ def _sheet(
 
 def _entries(found: LossModes, gained: bool) -> Sequence[tuple[page.Color, str]]:
     counts = {Mode.PERFORATION: found.perforations, Mode.BREAKAGE: found.breakages, Mode.ISLAND: found.islands}
-    entries = [(light.BONE, "bone that stands")]
+    entries = [(light.BONE, "bone that stands"), (light.CUT_FACE, "cut by the block")]
     for mode, color in COLORS.items():
         share = f"{100.0 * found.volume[mode] / found.lost:.1f} %" if found.lost > 0 else "none"
         number = f", {counts[mode]} ×" if mode in counts else ""
