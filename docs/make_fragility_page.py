@@ -18,7 +18,7 @@ from microct.mechanics.equilibrium import Equilibrium
 from microct.mechanics.strength import strength
 from microct.simulation.build import build, first_state
 from microct.simulation.run import Moment, run
-from microct.status import InputError
+from microct.status import NoLoadError
 from microct.volume import Volume
 
 matplotlib.use("Agg")
@@ -84,7 +84,7 @@ def asked(path: Loss, bone: Volume, solver: Equilibrium) -> None:
             found = strength(whole, MODULUS_MPA, POISSON, STRAIN, axis, "frictionless", TOLERANCE, solver=solver)
             row.append(found.apparent_modulus_mpa)
             failure = abs(found.failure_load_n)
-        except InputError:
+        except NoLoadError:
             row.append(0.0)
             failure = 0.0
         if axis == "z":

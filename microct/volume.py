@@ -90,6 +90,10 @@ class Volume:
                 f"{self.provenance.source}: {len(bad)} voxels are NaN or infinite, the first at "
                 f"(z, y, x) = {tuple(int(i) for i in bad[0])}; replace or crop them"
             )
+        if self.kind == "fraction" and values.dtype != np.uint8:
+            raise InputError(
+                f"{self.provenance.source}: a bone fraction is uint8, 0 to 255; got {values.dtype} of kind 'fraction'"
+            )
         object.__setattr__(self, "spacing_mm", checked_spacing(self.spacing_mm, self.provenance.source))
 
     @classmethod
@@ -158,6 +162,8 @@ class Volume:
         return bone if bool((bone | (values == low)).all()) else None
 
     def with_values(self, values: np.ndarray, step: str, **changes: object) -> Volume:
-        """The same place, and kind, with other voxels; ``step`` says in one sentence what was done."""
+        """The same place, and kind where it fits, with other voxels; ``step`` says in one sentence what was done."""
+        if values.dtype != np.uint8:
+            changes = {"kind": "", **changes}
         provenance = replace(self.provenance, steps=(*self.provenance.steps, step))
         return replace(self, values=values, provenance=provenance, **changes)  # type: ignore[arg-type]

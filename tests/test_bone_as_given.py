@@ -48,6 +48,22 @@ def test_labels_of_a_mask_make_no_difference(bone: np.ndarray) -> None:
     assert next(iter(found))[0] == pytest.approx(100.0 * bone.mean())
 
 
+def test_a_mask_made_of_a_fraction_is_a_mask(bone: np.ndarray) -> None:
+    """The kind of a volume goes where its values no longer fit it, and is refused where they never did."""
+    share = microct.sample("trabecular", size_mm=1.2, voxel_size_um=50, seed=3)
+    half = share.with_values(share.values >= 128, "half or more")
+    assert (share.kind, half.kind) == ("fraction", "")
+    np.testing.assert_array_equal(half.values, bone)
+    mask = Volume.from_array(bone, 50.0)
+    for question in (
+        lambda v: microct.strength(v, tolerance=1e-5).stiffness_n_per_mm,
+        lambda v: microct.segment(v).values,
+    ):
+        np.testing.assert_array_equal(question(half), question(mask))
+    with pytest.raises(InputError, match="fraction is uint8"):
+        Volume(bone, (0.05, 0.05, 0.05), kind="fraction")
+
+
 def test_a_run_takes_every_mask(bone: np.ndarray, tmp_path: Path) -> None:
     tables = []
     for number, values in enumerate([masks(bone)[place] for place in (0, 3, 4)]):
