@@ -29,6 +29,7 @@ def strength(
     year: float | None = None,
     voxel_size_um: float | None = None,
     threshold: str = "otsu",
+    sigma: float = 0.0,
     crop_empty_border: bool = False,
     youngs_modulus_mpa: float = 10_000.0,
     poisson_ratio: float = 0.3,
@@ -54,6 +55,8 @@ def strength(
         Edge of a voxel in um; needed where the file does not say it.
     threshold
         Grey value from which a voxel is bone, or otsu; in a bone fraction (.h5 of microct, a run) half of a voxel.
+    sigma
+        Gaussian filter before the threshold, in voxels.
     crop_empty_border
         Cut off outer planes without bone first: the plates touch the outermost planes.
     youngs_modulus_mpa
@@ -77,31 +80,28 @@ def strength(
     tensor
         Add the whole stiffness tensor: kinematic (upper bound) or periodic.
     out
-        Write the strain energy density here (.npy, MPa, z y x).
+        Write the strain energy density of every voxel here, in MPa (.h5 .nrrd .tif or .npy).
     """
     if threshold != "otsu":
         try:
             float(threshold)
         except ValueError:
             raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
-    if out is not None and out.suffix.lower() != ".npy":
-        raise StudyError(f"--out {out}: expected a file name ending in .npy")
-
-    import numpy as np
-
     from microct.imaging.resampling import crop_empty_border as without_empty_border
     from microct.imaging.segmentation import segment
-    from microct.io.safe_file import replacing
+    from microct.io.writer import checked_ending, write
     from microct.mechanics.stiffness import stiffness_tensor
     from microct.mechanics.strength import strength as compressed
 
+    if out is not None:
+        checked_ending(out)
     cut = threshold if threshold == "otsu" else float(threshold)
     bone = volume_of(scan, year, voxel_size_um)
     if not partial_voxels:
-        bone = segment(bone, threshold=cut)
-    elif bone.kind != "fraction" or threshold != "otsu":
+        bone = segment(bone, threshold=cut, sigma=sigma)
+    elif bone.kind != "fraction" or threshold != "otsu" or sigma:
         raise StudyError(
-            "--partial-voxels: expected a bone fraction (.h5 of microct, or a run) and no --threshold; "
+            "--partial-voxels: expected a bone fraction (.h5 of microct, or a run), no --threshold and no --sigma; "
             "in a scan partial voxels are not known"
         )
     bone = without_empty_border(bone) if crop_empty_border else bone
@@ -113,9 +113,8 @@ def strength(
         whole = stiffness_tensor(bone, youngs_modulus_mpa, poisson_ratio, tensor, partial_voxels=partial_voxels)
         print("\n".join(_tensor_lines(whole)))
     if out is not None:
-        with replacing(out) as file:
-            np.save(file, found.strain_energy_density_mpa)
-        print(out)
+        density = bone.with_values(found.strain_energy_density_mpa, "strain energy density [MPa]", kind="")
+        print(write(density, out))
 
 
 def _lines(found: Strength) -> list[str]:
