@@ -200,7 +200,7 @@ class RunFolder:
         """
         info, values = viewer.read_frame(self.path / _VIEWER, self.initial, time_yr, field)
         return self.initial.with_values(
-            values, f"{field} at {info.time_yr:g} yr (step {info.step}) of {self.path.name}", kind="fraction"
+            values, f"{field} at {info.time_yr:g} yr (step {info.step}) of {self.path.name}"
         )
 
     def rewind(self, step: int) -> None:
