@@ -159,7 +159,7 @@ def main() -> None:
         with jax.enable_x64(True):
             given = (tree, np.zeros((24, 24)), vector, vector, np.zeros(1), np.float64(0), np.int32(0))
             began = time.process_time()
-            program = compiled(multigrid.solve, *shaped(given, device))
+            program = compiled(multigrid.solve, *shaped(given, device), with_kernels=True)
             took = time.process_time() - began
         memory, plan = program.memory_analysis(), Plan(program.as_text())
         # the loop around all is conjugate gradients, those inside are the few steps on the levels below

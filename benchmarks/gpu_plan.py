@@ -11,6 +11,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,7 @@ _BYTES = {"f64": 8, "s64": 8, "u64": 8, "f32": 4, "s32": 4, "u32": 4, "bf16": 2,
           "s8": 1, "u8": 1, "pred": 1}  # fmt: skip
 _ARRAY = re.compile(r"\b(" + "|".join(_BYTES) + r")\[([\d,]*)\]")
 _INSTRUCTION = re.compile(r"^(ROOT )?%?([\w.\-]+) = (.*?) ([a-z][a-z\-]*)\((.*)$")
-_FREE = {"parameter", "get-tuple-element", "tuple", "constant", "bitcast", "after-all", "opt-barrier"}
+_FREE = {"parameter", "get-tuple-element", "tuple", "constant", "bitcast", "after-all", "opt-barrier", "fusion-done"}
 
 
 def h200() -> Any:
@@ -63,9 +64,21 @@ def shaped(tree: Any, device: Any) -> Any:
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=where), tree)
 
 
-def compiled(function: Any, *shapes: Any, **static: Any) -> Any:
-    """A jitted function, compiled for the device of the shapes."""
-    return function.trace(*shapes, **static).lower(lowering_platforms=("cuda",)).compile()
+def compiled(function: Any, *shapes: Any, with_kernels: bool = False, **static: Any) -> Any:
+    """A jitted function, compiled for the device of the shapes; say so where it calls kernels of Pallas."""
+    with _instead_of_the_host() if with_kernels else nullcontext():
+        return function.trace(*shapes, **static).lower(lowering_platforms=("cuda",)).compile()
+
+
+def _instead_of_the_host() -> Any:
+    """Kernels of Pallas ask jax which device they are made for: since jax 0.11 it names the host where not told."""
+    import jax
+
+    if not hasattr(jax.sharding, "AbstractDevice"):
+        return nullcontext()
+    device = jax.sharding.AbstractDevice(device_kind="NVIDIA H200", num_cores=132, platform="gpu")
+    one = (jax.sharding.AxisType.Explicit,)
+    return jax.sharding.use_abstract_mesh(jax.sharding.AbstractMesh((1,), ("x",), one, abstract_device=device))
 
 
 @dataclass
@@ -148,7 +161,7 @@ class Plan:
 
     def _touched(self, each: _Instruction, types: dict[str, str]) -> float:
         """Bytes that a kernel reads and writes; of what it picks from or changes in place, those alone."""
-        if each.op == "fusion":
+        if each.op in ("fusion", "fusion-start"):
             return self._of_fusion(_called(each.line, "calls"))
         if each.op in ("gather", "dynamic-slice"):
             return 2 * _size(each.type)

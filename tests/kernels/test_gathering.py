@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microct.kernels import fused_products, gathering, multigrid, multigrid_setup, parities
+from microct.kernels import fused, fused_products, gathering, multigrid, multigrid_setup, parities
 from microct.kernels.elasticity_mesh import mesh
 from microct.kernels.multigrid_galerkin import children
 from microct.kernels.multigrid_vectors import laid_out
@@ -44,6 +45,27 @@ def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_c
     scale = np.abs(expected).max()
     for found in (fused_products.cells_product(*given), fused_products.cells_kernel(*given, interpret=True)):
         np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * scale)
+
+
+def test_products_need_no_kernels_where_jax_cannot_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, nodes, moduli = jnp.ones((5, 1, 3)), jnp.zeros((4, 8), jnp.int32), jnp.ones((4, 8))
+    sorted_children = jnp.asarray(parities.in_parities(children(0.3)), jnp.float32)
+
+    def asks_for_kernels() -> bool:
+        fresh = lambda x: fused_products.cells_product(x, nodes, moduli, sorted_children)  # noqa: E731
+        return "pallas_call" in str(jax.make_jaxpr(fresh)(x))
+
+    assert asks_for_kernels()
+
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(fused, "import_module", missing)
+    fused.has_kernels.cache_clear()
+    try:
+        assert not asks_for_kernels()
+    finally:
+        fused.has_kernels.cache_clear()
 
 
 @pytest.mark.slow
