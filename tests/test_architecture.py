@@ -40,7 +40,7 @@ GUESTS = {
     "vtk": {"render"},
     "vtkmodules": {"render"},
     "matplotlib": {"render"},
-    "PIL": {"render"},
+    "PIL": {"io", "render"},
     "imageio": {"render"},
     "imageio_ffmpeg": {"render"},
     "skimage": {"imaging", "morphometry"},

@@ -14,7 +14,7 @@ from microct.io.spacing import HOW_TO_GIVE
 from microct.status import InputError, VoxelSizeError
 from microct.volume import Provenance, Volume, checked_spacing
 
-#: File name endings and the module that reads each; a folder is a stack of TIFF or DICOM slices.
+#: File name endings and the module that reads each; a folder holds slices.
 READERS = {
     ".tif": "tiff",
     ".tiff": "tiff",
@@ -34,12 +34,17 @@ READERS = {
     ".vti": "vti",
 }
 
+_ONE_SLICE = "a picture is one slice of a scan: give the folder that holds all of them"
 _ADVICE = {
     ".raw": "give its header (.mhd or .nhdr) instead",
     ".zraw": "give its header (.mhd) instead",
     ".img": "give a .nii file instead",
     ".hdr": "convert it to .nii",
     ".log": "give the folder of its slices",
+    ".png": _ONE_SLICE,
+    ".bmp": _ONE_SLICE,
+    ".jpg": _ONE_SLICE,
+    ".jpeg": _ONE_SLICE,
     ".gz": "only .nii.gz is read compressed; unpack it",
 }
 
@@ -48,8 +53,8 @@ def read(path: str | os.PathLike[str], voxel_size_um: float | tuple[float, float
     """Read a scan.
 
     Args:
-        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5 .aim .isq .dcm .vti) or a folder of TIFF or
-            DICOM slices.
+        path: a file (.tif .nrrd .nhdr .mha .mhd .nii .nii.gz .npy .npz .h5 .aim .isq .dcm .vti) or a folder of
+            slices (TIFF, PNG, BMP, JPEG or DICOM).
         voxel_size_um: edge of a voxel [um], one number or one for each of (z, y, x). Needed where the file does not
             say; where it does, this one is used and the history says so.
 
@@ -92,16 +97,23 @@ def load(path: str | os.PathLike[str]) -> Scan:
     except TypeError:
         raise InputError(f"path: expected the name of a scan, got {shown(repr(path))}") from None
     if path.is_dir():
-        from microct.io.dicom import is_folder_of_slices
+        return _load_folder(path)
+    ending = next((e for e in (".nii.gz", path.suffix.lower()) if path.name.lower().endswith(e)), "")
+    if ending not in READERS:
+        advice = _ADVICE.get(ending, f"expected one of {' '.join(READERS)} or a folder of slices")
+        raise InputError(f"{path.name}: {shown(ending or 'no ending')} is not a scan that can be read; {advice}")
+    return import_module(f"microct.io.{READERS[ending]}").load(path)  # a format's library is loaded when it is needed
 
-        module = "dicom" if is_folder_of_slices(path) else "tiff"
-    else:
-        ending = next((e for e in (".nii.gz", path.suffix.lower()) if path.name.lower().endswith(e)), "")
-        if ending not in READERS:
-            advice = _ADVICE.get(ending, f"expected one of {' '.join(READERS)} or a folder of TIFF slices")
-            raise InputError(f"{path.name}: {shown(ending or 'no ending')} is not a scan that can be read; {advice}")
-        module = READERS[ending]
-    return import_module(f"microct.io.{module}").load(path)  # a format's library is loaded when it is needed
+
+def _load_folder(folder: Path) -> Scan:
+    from microct.io import dicom
+    from microct.io.slices import slices_of
+
+    if dicom.is_folder_of_slices(folder):
+        return dicom.load(folder)
+    slices = slices_of(folder)
+    module = "tiff" if slices.kind == "TIFF" else "pictures"
+    return import_module(f"microct.io.{module}").load_slices(slices)
 
 
 def settle(scan: Scan, given_mm: tuple[float, float, float] | None) -> Volume:

@@ -105,7 +105,7 @@ def existing(path: Path) -> Path:
         hint = f"; did you mean {shown(near[0])}?" if near else ""
         raise InputError(f"{shown(path, 300)}: cannot be read ({reason}){hint}") from error
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise refusal(path.name, "kind of file", "a regular file or a folder of TIFF slices", "a device or a pipe")
+        raise refusal(path.name, "kind of file", "a regular file or a folder of slices", "a device or a pipe")
     if not os.access(path, os.R_OK):
         raise InputError(f"{path.name}: cannot be read (permission denied)")
     return path

@@ -1,4 +1,4 @@
-"""TIFF: one file of many pages, or a folder of slices in natural order; voxels exact, every strip's size checked.
+"""TIFF: one file of many pages, or the slices of a folder; voxels exact, every strip's size checked.
 
 tifffile reads the tags; strips and tiles are inflated here, because a strip may claim little and inflate to
 gigabytes. Read: 1 to 64 bits, integers and floats, uncompressed, deflate, LZW, PackBits. Not read: color, several
@@ -8,10 +8,8 @@ channels, JPEG.
 from __future__ import annotations
 
 import io
-import itertools
 import logging
 import os
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from microct.io.slices import Slices, log_spacing
 from microct.io.source import (
     DEFLATE_LIMIT,
     Scan,
@@ -28,22 +27,19 @@ from microct.io.source import (
     clean_header,
     digest,
     inflate,
-    inside,
     native,
     opened,
     refusal,
     shown,
 )
-from microct.io.spacing import Spacing
 from microct.io.tiff_codecs import unpack_lzw, unpack_packbits
-from microct.io.tiff_scale import PageScale, described, log_spacing, page_spacing
+from microct.io.tiff_scale import PageScale, described, page_spacing
 from microct.status import InputError, MicroctError
 
 if TYPE_CHECKING:
     import tifffile
 
 MAX_PAGES = 1 << 17
-_ENDINGS = {".tif", ".tiff"}
 _NONE, _LZW, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 8, 32946, 32773
 #: How many bytes one stored byte can become, for each compression that is read.
 _MOST_SHRINK = {_NONE: 1, _LZW: 4096, _DEFLATE: DEFLATE_LIMIT, _OLD_DEFLATE: DEFLATE_LIMIT, _PACKBITS: 64}
@@ -51,11 +47,7 @@ _NAMES = {2: "CCITT", 3: "CCITT G3", 4: "CCITT G4", 6: "JPEG", 7: "JPEG", 34925:
 
 
 def load(path: Path) -> Scan:
-    """Read the file or the folder ``path``; `InputError` names file and field."""
-    return _load_folder(path) if path.is_dir() else _load_file(path)
-
-
-def _load_file(path: Path) -> Scan:
+    """Read the file ``path``; `InputError` names file and field."""
     count = _page_count(path)
     with _opened_tiff(path) as tif:
         first = tif.pages[0]
@@ -79,8 +71,9 @@ def _load_file(path: Path) -> Scan:
     return Scan("TIFF", path.name, values, from_log or spacing, digest([path]), header=clean_header(header))
 
 
-def _load_folder(folder: Path) -> Scan:
-    paths, skipped = _slices(folder)
+def load_slices(slices: Slices) -> Scan:
+    """Read a folder's slices, each a file of one page; `InputError` names file and field."""
+    paths = slices.paths
     for path in paths:
         if _page_count(path) != 1:
             raise refusal(path.name, "pages", "one in each slice of a folder", "several; give the file itself")
@@ -93,53 +86,9 @@ def _load_folder(folder: Path) -> Scan:
                 header = _header(page, scale)
             _page_into(values[index], path.name, tif.filehandle, page, 0)
     assert values is not None
-    header |= {"slices": f"{len(paths)}, {paths[0].name} to {paths[-1].name}", "left out": ", ".join(skipped)}
-    logs = [inside(folder, name, folder.name, "log") for name in sorted(os.listdir(folder)) if _is(name, {".log"})]
-    spacing = log_spacing(logs) or page_spacing(scale, 1)
-    step = _numbering_step(paths)
-    if step > 1 and spacing.mm is not None:
-        spacing = Spacing(None, f"the slices' numbers go in steps of {step}, so their distance is not the pixel size")
-    return Scan("TIFF slices", folder.name, values, spacing, digest(paths), header=clean_header(header))
-
-
-def _is(name: str, endings: set[str]) -> bool:
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in endings
-
-
-def _slices(folder: Path) -> tuple[list[Path], list[str]]:
-    """The slices of a folder in natural order, and the names of SkyScan's previews, which are none."""
-    try:
-        names = [name for name in os.listdir(folder) if _is(name, _ENDINGS)]
-    except OSError as error:
-        raise InputError(f"{folder.name}: the folder cannot be read ({error.strerror})") from error
-    previews = [name for name in names if os.path.splitext(name)[0].lower().endswith("_spr")]
-    names = [name for name in names if name not in previews]
-    if not names:
-        raise InputError(f"{folder.name}: expected a folder with TIFF slices (.tif, .tiff), found none")
-    if len(names) > MAX_PAGES:
-        raise refusal(folder.name, "slices", f"at most {MAX_PAGES}", len(names))
-    return [inside(folder, name, folder.name, "slice") for name in sorted(names, key=_natural)], previews
-
-
-def _natural(name: str) -> list[tuple[int, int, str]]:
-    """Sort key: numbers by value, so that slice_10 comes after slice_9."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", name.lower())
-    return [(0, int(part), part) if part[0] in "0123456789" and len(part) < 4000 else (1, 0, part) for part in parts]
-
-
-def _numbering_step(paths: list[Path]) -> int:
-    """By how much the slices' numbers grow (1 where names have no common form); a gap is refused."""
-    matches = [re.fullmatch(r"(.*?)([0-9]{1,15})(\D*)", path.name) for path in paths]
-    forms = {(match[1], match[3]) if match else None for match in matches}
-    if len(paths) < 3 or len(forms) != 1 or None in forms:
-        return 1
-    numbers = [int(match[2]) for match in matches if match]
-    steps = [after - before for before, after in itertools.pairwise(numbers)]
-    if len(set(steps)) > 1:
-        at = next(i for i, step in enumerate(steps) if step != min(steps))
-        between = f"{shown(paths[at].name)} and {shown(paths[at + 1].name)}"
-        raise InputError(f"{paths[0].parent.name}: slices are missing between {between}")
-    return max(steps[0], 1)
+    spacing = slices.spacing(page_spacing(scale, 1))
+    about = clean_header(header | slices.header)
+    return Scan("TIFF slices", slices.folder.name, values, spacing, digest(paths), header=about)
 
 
 def _page_count(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""What a TIFF file or its SkyScan log says about the voxel size, and when that can be believed.
+"""What a TIFF file says about the voxel size, and when that can be believed.
 
 A resolution tag alone is weak: programs write 72 or 300 dots per inch where they know nothing, and a TIFF has no
 tag for the distance between slices. So screen and print resolutions count as missing, and an in-plane size is taken
@@ -10,20 +10,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from microct.io.source import opened, shown
+from microct.io.source import shown
 from microct.io.spacing import Spacing, stated, unit_in_mm
 
 _SCREEN_AND_PRINT_DPI = {1, 36, 72, 90, 96, 100, 120, 144, 150, 180, 200, 240, 250, 254, 300, 360, 400, 600, 720, 800}
 _SCREEN_AND_PRINT_DPI |= {1000, 1200, 1440, 2400, 2540, 2880, 4800}
-_MAX_LOG_BYTES = 1 << 20
-_PIXEL_LINE = re.compile(
-    rb"^[ \t]*((?:Image )?Pixel Size) ?[(\[](um|\xb5m|\xc2\xb5m|mm)[)\]][ \t]*=[ \t]*([0-9.eE+-]{1,30})[ \t]*\r?$",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 @dataclass(frozen=True)
@@ -137,23 +130,3 @@ def _number(text: str) -> float:
 
 def _count(text: str) -> int:
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
-
-
-def log_spacing(logs: Iterable[Path]) -> Spacing | None:
-    """The pixel size in SkyScan (Bruker) logs: None where no log has one, no size where they contradict each other."""
-    found: dict[float, str] = {}
-    for path in logs:
-        with opened(path) as stream:
-            content = stream.read(_MAX_LOG_BYTES)
-        for _, unit, number in _PIXEL_LINE.findall(content):
-            size = _number(number.decode("ascii")) * (1.0 if unit.lower() == b"mm" else 1e-3)
-            if math.isnan(size):
-                return Spacing(None, f"{shown(path.name)} gives a pixel size that is no number")
-            found[float(f"{size:.9g}")] = path.name
-    if not found:
-        return None
-    if max(found) > 1.001 * min(found):
-        text = " and ".join(f"{1000 * size:g} um" for size in sorted(found))
-        return Spacing(None, f"{', '.join(sorted(set(found.values())))} gives pixel sizes of {text}")
-    size, source = next(iter(found.items()))
-    return stated((size, size, size), "mm", f"'Pixel Size' in {shown(source)}")
