@@ -33,12 +33,12 @@ from microct.imaging.specimens import sample
 from microct.io.reader import read
 
 PAGE = Path(__file__).parent / "natural-history.md"
-#: One donor again, its middle 2 mm: name, voxel to work at [um] (the grey scan is resampled), load.
+#: One donor again, its middle 2 mm: name, voxel to work at [um], load.
 VARIANTS: tuple[tuple[str, float | None, dict], ...] = (
-    ("as above", None, LOAD),
-    ("voxels of 25 um", 25.0, LOAD),
-    ("no load", None, NO_LOAD),
-    ("no load, voxels of 25 um", 25.0, NO_LOAD),
+    ("as above", 25.0, LOAD),
+    ("voxels of the scan, 50 um", None, LOAD),
+    ("no load", 25.0, NO_LOAD),
+    ("no load, voxels of 50 um", None, NO_LOAD),
 )
 VARIANT_EDGE, SEEDS = 40, (1, 2)
 HEAD = """# Natural history
@@ -49,8 +49,8 @@ osteocytes that call BMUs (`osteocytes.on`); nothing was fitted to these bones. 
 period. Each scan begins with two years of healthy remodeling, before year -2. The births of canals were tuned on a made
 piece of shaft over the same years (docs/science-remodeling.md, section 9), so that cortical porosity is no evidence.
 
-Vertebrae: BoneBox (BSD-3-Clause, Qian Cao), the middle 3.6 mm at 50 um. LHDL 3155: the middle 3.5 mm, at 39 um. At this
-voxel size a cavity is about one voxel deep (docs/science-remodeling.md, "Known limits").
+Vertebrae: BoneBox (BSD-3-Clause, Qian Cao), the middle 3.6 mm, scanned at 50 um. LHDL 3155: the middle 3.5 mm, at
+19.5 um. They live on voxels of 25 and 26 um, with a smooth surface through the scan's ([voxel size](voxel-size.md)).
 A target is what a source measured, mostly by DXA of whole bones in the living: it is not the same quantity as
 trabecular bone of a cube, and each line says how they were made comparable. A miss is called a miss.
 
@@ -72,8 +72,8 @@ With load and without. Nothing else differs, and nothing was adjusted to the tar
 """
 
 WHY_PART = """\
-The middle 2 mm of vertebra 04216 again, two seeds each: on finer voxels, and without load. Columns are of BV/TV as it
-is, and one of vBMD, halved as the target is.
+The middle 2 mm of vertebra 04216 again, two seeds each: on the scan's voxels, and without load. Columns are of BV/TV as
+it is, and one of vBMD, halved as the target is.
 """
 
 
@@ -127,14 +127,15 @@ def mode_lines(lives: list[Life]) -> Iterator[str]:
 
 
 def variants() -> dict[str, list[Life]]:
-    """One donor's middle, a life for each seed: on finer voxels, and without load."""
+    """One donor's middle, a life for each seed: on the scan's own voxels, and without load."""
     found = {}
     name, file, voxel_um, _, _ = DONORS[0]
     for variant, work_um, load in VARIANTS:
         volume = read(DATA / file, voxel_um)
         starts = [(n - VARIANT_EDGE) // 2 for n in volume.shape]
         grey = crop(volume, tuple((start, start + VARIANT_EDGE) for start in starts))
-        bone = segment(grey if work_um is None else resample(grey, work_um), "otsu", 0.0, True)
+        scan = segment(grey, "otsu", 0.0, True)
+        bone = scan if work_um is None else resample(scan, work_um)
         found[variant] = [
             lived(f"{name}, {variant}, seed {seed}", bone, study_of(remodeling={"seed": seed}, load=load))
             for seed in SEEDS

@@ -27,11 +27,11 @@ from microct.volume import Volume
 DATA = Path(__file__).parents[2] / "shared" / "data"
 #: Name, file, voxel [um], edge of the middle cube that is taken [voxel], voxel to work at [um].
 DONORS = (
-    ("vertebra 04216", "bonebox_isodata_04216_roi_8.nrrd", 50.0, 72, None),
-    ("vertebra 07131", "bonebox_isodata_07131_roi_70.nrrd", 50.0, 72, None),
-    ("vertebra 67599", "bonebox_isodata_67599_roi_87.nrrd", 50.0, 72, None),
-    ("vertebra 67960", "bonebox_isodata_67960_roi_140.nrrd", 50.0, 72, None),
-    ("LHDL 3155", "lhdl_3155_D_4_bc.tif", 19.5, 180, 39.0),
+    ("vertebra 04216", "bonebox_isodata_04216_roi_8.nrrd", 50.0, 72, 25.0),
+    ("vertebra 07131", "bonebox_isodata_07131_roi_70.nrrd", 50.0, 72, 25.0),
+    ("vertebra 67599", "bonebox_isodata_67599_roi_87.nrrd", 50.0, 72, 25.0),
+    ("vertebra 67960", "bonebox_isodata_67960_roi_140.nrrd", 50.0, 72, 25.0),
+    ("LHDL 3155", "lhdl_3155_D_4_bc.tif", 19.5, 180, 26.0),
 )
 #: Years after the final menstrual period; the study begins two years before it.
 BEFORE, UNTIL = 2.0, 15.0

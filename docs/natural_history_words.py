@@ -23,24 +23,23 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
     def early(those: list[Life]) -> str:
         return range_of((life.change("BV/TV", -2.0, 0.0) / 2.0 for life in those), "+.1f")
 
-    coarse, fine = (tried[variant] for variant in ("as above", "voxels of 25 um"))
+    fine, coarse = (tried[variant] for variant in ("as above", "voxels of the scan, 50 um"))
     ratio = mean(lives, "vBMD", -1.0, 2.0) / mean(lives, "BV/TV", -1.0, 2.0)
     yield (
         "- **Early loss** is part mineral: bone of high turnover is young and holds less. From -1 to +2 vBMD "
         f"falls by {ratio:.1f} times as much as BV/TV. Before the final period the cells ask for little: their "
         "estrogen is that of Sowers 2008 and Randolph 2011, steady until -2 and falling fastest at 0, and a BMU "
-        "takes months to show as loss. Voxel size matters too: from -2 to 0 BV/TV of the part of one donor above "
-        f"changes by {early(coarse)} %/yr at 50 um, by {early(fine)} at 25 um."
+        "takes months to show as loss. Voxels: from -2 to 0 BV/TV of the part of one donor above changes by "
+        f"{early(fine)} %/yr, by {early(coarse)} on the 50 um of its scan."
     )
     tissue = range_of(-life.change("TMD", 0.0, 10.0) for life in lives)
     late, bony = (spine(lives, symbol, (2.0, 7.0), "%/yr") for symbol in ("vBMD", "BV/TV"))
     yield (
         f"- **Late loss**, +2 to +7, is {late:+.1f} %/yr by mineral and {bony:+.1f} by BV/TV: TMD falls by "
         f"{tissue} % in ten years, as turnover stays high (docs/validation.md has the sources for that, which "
-        "disagree) and what bone is left has more surface. No measured TMD over such a span was found. Coarse "
-        "voxels make it fall a little too far (docs/science-tissue.md), and the law of mineralization was fitted "
-        "to healthy bone alone. Halving the loss assumes that cortex keeps its mineral: in the made piece of "
-        f"shaft TMD changes by {shaft.change('TMD', 0.0, 10.0):+.1f} % in ten years."
+        "disagree) and what bone is left has more surface. No measured TMD over such a span was found. The law of "
+        "mineralization was fitted to healthy bone alone. Halving the loss assumes that cortex keeps its mineral: in "
+        f"the made piece of shaft TMD changes by {shaft.change('TMD', 0.0, 10.0):+.1f} % in ten years."
     )
     unloaded = spine(bare, "vBMD", (2.0, 7.0), "%/yr")
     yield (

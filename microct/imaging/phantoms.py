@@ -210,7 +210,8 @@ def fraction_volume(share: np.ndarray, spacing_mm: float, name: str) -> Volume:
     """A `Volume` of uint8 bone fraction from shares 0..1, the middle of the block at (0, 0, 0) mm."""
     values = np.rint(255.0 * share).astype(np.uint8)
     origin = tuple(-0.5 * (n - 1) * spacing_mm for n in values.shape)
-    return Volume(values, (spacing_mm,) * 3, origin, provenance=Provenance(f"phantom: {name}"))  # type: ignore[arg-type]
+    provenance = Provenance(f"phantom: {name}")
+    return Volume(values, (spacing_mm,) * 3, origin, provenance=provenance, kind="fraction")  # type: ignore[arg-type]
 
 
 def _tilted(axis: int, tilt_deg: float) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import sparse
 
+from microct.imaging.refining import along, refined
 from microct.status import InputError
 from microct.volume import Volume, checked_spacing
 
@@ -55,9 +56,11 @@ def crop_empty_border(volume: Volume, background: float = 0, margin: int = 0) ->
 def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
     """The same block on voxels of another size.
 
-    Two-valued volumes become a bone fraction, 0 to 255, and uint8 volumes (a bone fraction, or grey) stay uint8:
-    each new voxel holds the mean of what it covers, so that bone volume stays. Other grey values are interpolated
-    linearly and averaged over the new voxel, so that nothing is skipped on the way down.
+    Two-valued volumes become a bone fraction, 0 to 255, and uint8 volumes (a bone fraction, or grey) stay uint8. Along
+    axes on which voxels become larger, each new one holds the mean of what it covers, so that bone volume stays. Where
+    they become smaller, a mask or a bone fraction gets a smooth surface that explains the voxels given (`refining`),
+    and its bone volume again: finer voxels know no more than the scan, but have no steps of its voxels. Other grey
+    values are interpolated linearly and averaged over the new voxel, so that nothing is skipped on the way down.
 
     The new block has the same middle as the old one and as many voxels as come nearest to its size; where it
     reaches beyond (half a voxel at most), the outermost voxels are continued.
@@ -82,33 +85,40 @@ def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
     sizes = np.broadcast_to(np.asarray(voxel_size_um, dtype=float), (3,))
     spacing = checked_spacing(tuple(float(size) / 1000.0 for size in sizes), "resample")  # type: ignore[arg-type]
     values, averaged = _as_fraction(volume.values)
-    weigh = _overlap if averaged else _linear
-    starts = []
-    for axis in range(3):
-        if spacing[axis] == volume.spacing_mm[axis]:
-            starts.append(0.0)
-            continue
-        length, old, new = volume.shape[axis], volume.spacing_mm[axis], spacing[axis]
-        count = round(length * old / new)
-        if count < 1:
-            raise InputError(
-                f"{volume.provenance.source}: voxels of {1000 * new:g} um are larger than the block, "
-                f"{volume.size_mm} mm; expected a voxel size far below it"
-            )
-        ratio = new / old
-        # centers of the new voxels, in old voxels from the first old center; the middle of the block is kept
-        centers = (np.arange(count) - 0.5 * (count - 1)) * ratio + 0.5 * (length - 1)
-        try:
-            values = _along(values, axis, weigh(centers, ratio, length))
-        except MemoryError:
-            many = float(
-                np.prod([n * h / to for n, h, to in zip(volume.shape, volume.spacing_mm, spacing, strict=True)])
-            )
-            raise InputError(
-                f"{volume.provenance.source}: {many:.2g} voxels of {1000 * new:g} um do not fit into memory; "
-                f"expected larger ones (the volume has {1000 * old:g} um)"
-            ) from None
-        starts.append(float(centers[0]))
+    is_fraction = averaged and (volume.kind == "fraction" or _two_valued(values))
+    smooth = is_fraction and bool(values.min() < values.max())
+    starts, finer, coarser, widths = [], [], [], []
+    try:
+        for axis in range(3):
+            length, old, new = volume.shape[axis], volume.spacing_mm[axis], spacing[axis]
+            ratio = new / old
+            count = length if ratio == 1 else round(length / ratio)
+            if count < 1:
+                raise InputError(
+                    f"{volume.provenance.source}: voxels of {1000 * new:g} um are larger than the block, "
+                    f"{volume.size_mm} mm; expected a voxel size far below it"
+                )
+            # centers of the new voxels, in old voxels from the first old center; the middle of the block is kept
+            centers = (np.arange(count) - 0.5 * (count - 1)) * ratio + 0.5 * (length - 1)
+            starts.append(float(centers[0]) if ratio != 1 else 0.0)
+            widths.append(1 / ratio)
+            finer.append(_linear(centers, ratio, length) if ratio < 1 else None)
+            back = (np.arange(length) - 0.5 * (length - 1)) / ratio + 0.5 * (count - 1)
+            coarser.append(_overlap(back, 1 / ratio, count) if ratio < 1 else None)
+            if ratio > 1:
+                values = along(values, axis, (_overlap if averaged else _linear)(centers, ratio, length))
+        if smooth and any(weights is not None for weights in finer):
+            values = np.float32(255) * refined(values / np.float32(255), finer, coarser, widths)
+        else:
+            for axis, weights in enumerate(finer):
+                values = values if weights is None else along(values, axis, weights)
+    except MemoryError:
+        many = float(np.prod([n * h / to for n, h, to in zip(volume.shape, volume.spacing_mm, spacing, strict=True)]))
+        sizes_um = " x ".join(f"{1000 * h:g}" for h in sorted(set(spacing)))
+        raise InputError(
+            f"{volume.provenance.source}: {many:.2g} voxels of {sizes_um} um do not fit into memory; expected larger "
+            f"ones (the volume has {1000 * min(volume.spacing_mm):g} um)"
+        ) from None
     if averaged:
         values = np.clip(np.rint(values), 0, 255).astype(np.uint8)
     elif volume.values.dtype.kind in "ui":
@@ -118,12 +128,15 @@ def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
         values = values.astype(volume.values.dtype)
     was = " x ".join(f"{1000 * h:g}" for h in volume.spacing_mm)
     now = " x ".join(f"{1000 * h:g}" for h in spacing)
-    how = "mean of what each covers" if averaged else "linear interpolation, mean over the new voxel"
+    larger, smaller = max(widths) > 1, min(widths) < 1  # widths of old voxels in new ones: larger where new are finer
+    how = ["mean of what each covers" if averaged else "linear interpolation, mean over the new voxel"] * smaller
+    how += ["smooth surface through the voxels" if smooth else "linear interpolation"] * larger
     return volume.with_values(
         np.ascontiguousarray(values),
-        f"resample from {was} to {now} um (z x y x x), {how}",
+        f"resample from {was} to {now} um (z x y x x), {', '.join(dict.fromkeys(how)) or 'the same voxels'}",
         spacing_mm=spacing,
         origin_mm=_moved(volume, starts),
+        kind="fraction" if is_fraction else volume.kind,
     )
 
 
@@ -166,7 +179,7 @@ def _moved(volume: Volume, starts: Sequence[float]) -> tuple[float, float, float
 def _as_fraction(values: np.ndarray) -> tuple[np.ndarray, bool]:
     """Values as float32, and whether they are to be averaged: a mask (then 0 or 255) or uint8."""
     low, high = values.min(), values.max()
-    if low < high and ((values == low) | (values == high)).all():
+    if low < high and _two_valued(values):
         return np.where(values == high, np.float32(255), np.float32(0)), True
     if values.dtype == np.bool_:
         return values * np.float32(255), True
@@ -175,11 +188,8 @@ def _as_fraction(values: np.ndarray) -> tuple[np.ndarray, bool]:
     return values.astype(np.float64 if wide else np.float32), values.dtype == np.uint8
 
 
-def _along(values: np.ndarray, axis: int, weights: sparse.csr_array) -> np.ndarray:
-    """Apply (n_new, n_old) ``weights`` along one axis."""
-    moved = np.moveaxis(values, axis, 0)
-    flat = weights.astype(values.dtype) @ np.ascontiguousarray(moved).reshape(moved.shape[0], -1)
-    return np.moveaxis(flat.reshape(weights.shape[0], *moved.shape[1:]), 0, axis)
+def _two_valued(values: np.ndarray) -> bool:
+    return bool(((values == values.min()) | (values == values.max())).all())
 
 
 def _overlap(centers: np.ndarray, ratio: float, length: int) -> sparse.csr_array:
