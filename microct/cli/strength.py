@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from microct.cli.volumes import volume_of
+from microct.cli.output import checked_place
+from microct.cli.volumes import threshold_of, volume_of
 from microct.status import StudyError
 
 if TYPE_CHECKING:
     from microct.mechanics.stiffness import StiffnessTensor
     from microct.mechanics.strength import Strength
+    from microct.table import Table
+    from microct.volume import Volume
 
 Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 
@@ -42,6 +45,8 @@ def strength(
     brittle: bool = False,
     tensor: Literal["none", "kinematic", "periodic"] = "none",
     out: Out = None,
+    table: Path | None = None,
+    picture: Path | None = None,
 ) -> None:
     """Compress a scan between two plates: apparent modulus, stiffness, failure load.
 
@@ -81,21 +86,21 @@ def strength(
         Add the whole stiffness tensor: kinematic (upper bound) or periodic.
     out
         Write the strain energy density of every voxel here, in MPa (.h5 .nrrd .tif or .npy).
+    table
+        Write E.app, K and F.ult here (.csv; beside it .json, and .parquet with the table extra).
+    picture
+        Draw the effective strain at the failure load in 3D (.png).
     """
-    if threshold != "otsu":
-        try:
-            float(threshold)
-        except ValueError:
-            raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
+    cut = threshold_of(threshold)
     from microct.imaging.resampling import crop_empty_border as without_empty_border
     from microct.imaging.segmentation import segment
-    from microct.io.writer import checked_ending, write
+    from microct.io.writer import VOLUMES, write
     from microct.mechanics.stiffness import stiffness_tensor
     from microct.mechanics.strength import strength as compressed
 
-    if out is not None:
-        checked_ending(out)
-    cut = threshold if threshold == "otsu" else float(threshold)
+    checked_place(out, "--out", VOLUMES)
+    checked_place(table, "--table", (".csv",))
+    checked_place(picture, "--picture", (".png",))
     bone = volume_of(scan, year, voxel_size_um)
     if not partial_voxels:
         bone = segment(bone, threshold=cut, sigma=sigma)
@@ -115,6 +120,53 @@ def strength(
     if out is not None:
         density = bone.with_values(found.strain_energy_density_mpa, "strain energy density [MPa]", kind="")
         print(write(density, out))
+    if table is not None:
+        print(write(_table(found, bone, scan.name, partial_voxels), table))
+    if picture is not None:
+        print(_drawn(found, bone, scan.name, picture))
+
+
+def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
+    """The rows that a run's table holds of strength, and what they depend on."""
+    from microct import __version__
+    from microct.table import Row, Table
+
+    values = (found.apparent_modulus_mpa, found.stiffness_n_per_mm, abs(found.failure_load_n))
+    rows = [Row(symbol, value, sample=sample) for symbol, value in zip(("E.app", "K", "F.ult"), values, strict=True)]
+    settings = found.failure.criterion
+    return Table(
+        tuple(rows),
+        {
+            "microct": __version__,
+            "voxel_size_um": f"{1000 * found.spacing_mm:g}",
+            "threshold": next((step for step in bone.provenance.steps if step.startswith("segment")), "none"),
+            "youngs_modulus_mpa": f"{found.youngs_modulus_mpa:g}",
+            "poisson_ratio": f"{found.poisson_ratio:g}",
+            "strain": f"{found.strain:g}",
+            "axis": found.axis,
+            "ends": found.ends,
+            "criterion": f"{settings.critical_volume_percent:g} % of bone beyond {settings.critical_strain:g} "
+            f"({settings.source})",
+            "left_out_voxels": str(found.left_out_voxels),
+            "partial_voxels": "yes" if partial else "no",
+            "solver": found.status,
+            "source": bone.provenance.source,
+            "sha256": bone.provenance.sha256,
+        },
+    )
+
+
+def _drawn(found: Strength, bone: Volume, sample: str, path: Path) -> Path:
+    """Effective strain as the failure load strains the bone: its solution is linear in the load."""
+    from microct.render.load_picture import load_picture
+
+    settings = found.failure.criterion
+    scale = abs(found.failure_load_n / found.reaction_force_n)
+    says = (
+        f"effective strain at the failure load of {abs(found.failure_load_n):.4g} N along {found.axis}, where "
+        f"{settings.critical_volume_percent:g} % of the bone is beyond {100 * settings.critical_strain:g} %"
+    )
+    return load_picture(bone, scale * found.effective_strain, settings.critical_strain, path, sample, says=says)
 
 
 def _lines(found: Strength) -> list[str]:

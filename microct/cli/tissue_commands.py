@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from microct.cli.volumes import volume_of
+from microct.cli.volumes import threshold_of, volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -166,10 +166,7 @@ def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold
     """Bone fraction of a scan, or of a year of a run."""
     from microct.imaging.segmentation import segment
 
-    try:
-        cut = threshold if threshold == "otsu" else float(threshold)
-    except ValueError:
-        raise StudyError(f'--threshold {threshold}: expected a grey value or "otsu"') from None
+    cut = threshold_of(threshold)
     found = volume_of(path, year, voxel_size_um)
     return found if found.kind == "fraction" and cut == "otsu" else segment(found, threshold=cut)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microct.status import StudyError, VoxelSizeError
 
 if TYPE_CHECKING:
+    from microct.morphometry.density import Calibration
     from microct.volume import Volume
 
 
@@ -29,6 +31,37 @@ def volume_of(path: Path, year: float | None = None, voxel_size_um: float | None
     return read(path, voxel_size_um)
 
 
+def mask_as_fraction(volume: Volume) -> Volume:
+    """A mask as bone fraction of 0 and 255, so that half of a voxel has one meaning; anything else as it is."""
+    if volume.kind == "fraction":
+        return volume
+    mask = volume.binary()
+    if mask is None:
+        return volume
+    import numpy as np
+
+    return volume.with_values(np.where(mask, np.uint8(255), np.uint8(0)), "mask as 0 and 255", kind="fraction")
+
+
+def threshold_of(text: str, option: str = "--threshold") -> str | float:
+    """The word otsu, or a finite number."""
+    if text == "otsu":
+        return text
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise StudyError(f'{option} {text}: expected a grey value or "otsu"')
+    return value
+
+
+def checked_sigma(sigma: float) -> None:
+    """Refuse the width of a filter that is no number or out of range."""
+    if not 0.0 <= sigma <= 20.0:
+        raise StudyError(f"--sigma {sigma:g}: expected 0 to 20 voxels (usual: 0 to 2)")
+
+
 def mask_on(path: Path, volume: Volume, voxel_size_um: float | None) -> Volume:
     """A mask from its file; where that does not say how large its voxels are, they are those of the volume."""
     from microct.io.reader import read
@@ -40,3 +73,33 @@ def mask_on(path: Path, volume: Volume, voxel_size_um: float | None) -> Volume:
             raise
         z, y, x = (1000.0 * step for step in volume.spacing_mm)
         return read(path, (z, y, x))
+
+
+def calibration_of(
+    volume: Volume, slope: float | None, intercept: float | None, mu_water: float | None
+) -> Calibration | None:
+    """What density the voxels mean: by the options where any is given, else by the header; None where nothing says it.
+
+    Raises:
+        StudyError: one of slope and intercept alone, or an attenuation of water without them or out of range.
+    """
+    from microct.morphometry.density import Calibration
+
+    header = volume.provenance.header
+    if slope is None and intercept is None and mu_water is None:
+        known = volume.kind != "fraction" and {"mu_scaling", "density_slope", "density_intercept"} <= set(header)
+        return Calibration.of_header(header) if known else None
+    if slope is None or intercept is None:
+        raise StudyError(
+            "--density-slope, --density-intercept: expected both (mgHA/cm3; usual for Scanco: about 1600 and -390 with "
+            "--mu-water 0.24)"
+        )
+    if not (math.isfinite(slope) and slope > 0 and math.isfinite(intercept)):
+        raise StudyError(
+            f"--density-slope {slope:g} --density-intercept {intercept:g}: expected a slope above 0 and finite numbers"
+        )
+    if mu_water is None:
+        return Calibration.linear(slope, intercept)
+    if not 0.05 <= mu_water <= 2.0:
+        raise StudyError(f"--mu-water {mu_water:g}: expected 0.05 to 2 1/cm (usual: 0.24 for HR-pQCT)")
+    return Calibration.hounsfield(mu_water, slope, intercept)

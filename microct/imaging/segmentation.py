@@ -102,6 +102,22 @@ def largest_component(bone: np.ndarray) -> tuple[np.ndarray, float]:
     return labels == largest, 1.0 - float(sizes[largest]) / float(sizes.sum())
 
 
+def otsu(volume: Volume, sigma: float = 0.0) -> float:
+    """The threshold that `segment` takes for "otsu", so that several scans can share it.
+
+    Raises:
+        StudyError: sigma out of its range. InputError: every voxel is the same.
+    """
+    _check("otsu", sigma)
+    grey, _ = _smoothed(volume.values, sigma)
+    if grey.min() == grey.max():
+        raise InputError(
+            f"{volume.provenance.source}: every voxel is {grey.min():g}; expected at least two grey values, marrow "
+            "and bone"
+        )
+    return _otsu(grey)
+
+
 def _check(threshold: str | float, sigma: float) -> None:
     number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
     if not (threshold == "otsu" if isinstance(threshold, str) else number and math.isfinite(threshold)):

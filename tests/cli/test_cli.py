@@ -63,7 +63,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_has_help(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in ("run", "demo", "resume", "measure", "render", "sample", "info", "doctor"):
+    names = ("run", "demo", "resume", "measure", "render", "sample", "info", "doctor", "cortex", "density", "follow-up")
+    for name in (*names, "strength"):
         assert main([name, "--help"]) == 0
         assert f"microct {name}" in capsys.readouterr().out
 
@@ -142,6 +143,16 @@ def test_measure_refuses_wrong_options(words: list[str], plate: Path, capsys: py
     assert words[0] in one_line_of(capsys)
 
 
+def test_maps_follow_the_preset(plate: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A plate of 10 voxels of 20 um is 0.20 mm thick, and a voxel less as IPL counts."""
+    from microct.io.reader import read
+
+    for preset, thick in (("ctan", 0.20), ("scanco", 0.18)):
+        words = ["--voxel-size-um", "20", "--threshold", "100", "--preset", preset, "--maps", str(tmp_path / preset)]
+        assert main(["measure", str(plate), *words]) == 0
+        assert read(tmp_path / preset / "plate.Tb.Th.nrrd").values.max() == pytest.approx(thick)
+
+
 def test_unwritable_folder_ends_with_74(plate: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", str(plate), "--voxel-size-um", "20", "--out", str(plate / "table.csv")]) == ExitCode.STORAGE
     one_line_of(capsys)
@@ -196,6 +207,7 @@ def test_a_terminal_that_lacks_a_letter_shows_its_number(tmp_path: Path) -> None
     [
         (["sample", "trabecular", "--size-mm", "1", "2", "--out", "a.h5"], "one edge or three"),
         (["loss-modes", "RUN", "--picture", "loss.foo"], "ending in .png"),
+        (["measure", "x.tif", "--preset", "scanco", "--convention", "exact"], "--preset scanco --convention exact"),
     ],
 )
 def test_what_cannot_be_is_refused_at_once(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from microct import Volume, segment
 from microct.imaging import phantoms
-from microct.imaging.segmentation import largest_component
+from microct.imaging.segmentation import largest_component, otsu
 from microct.status import InputError, StudyError
 
 SCANS = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -35,6 +35,17 @@ def test_otsu_parts_two_greys(grey: np.ndarray) -> None:
     assert set(np.unique(result.values)) == {0, 255}
     assert np.array_equal(result.values == 255, grey > 110)
     assert "Otsu" in result.provenance.steps[-1]
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.8])
+def test_otsu_of_one_scan_can_be_given_to_another(grey: np.ndarray, sigma: float) -> None:
+    level = otsu(volume(grey), sigma)
+    given, found = (segment(volume(grey), cut, sigma) for cut in (level, "otsu"))
+    assert np.array_equal(given.values, found.values)
+    with pytest.raises(InputError, match="every voxel is 7"):
+        otsu(volume(np.full((4, 4, 4), 7, np.uint8)))
+    with pytest.raises(StudyError, match="sigma"):
+        otsu(volume(grey), -1.0)
 
 
 def test_otsu_cuts_integers_where_scikit_image_does() -> None:
