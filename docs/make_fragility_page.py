@@ -42,7 +42,8 @@ all three axes of the scan and for the failure load of Pistoia (2 % of the bone 
 An exponent is the slope of the logarithm of stiffness over that of BV/TV along one bone's own path of loss, by least
 squares over the years of the table. Among bones of different density it is 1.6 to 2.5 in the literature, and steeper
 along a path of loss than along one of gain (as reviews give it, unverified). Nothing was fitted to it. Across the main
-trabeculae, where few struts bear the load, one strut that breaks can cost more than half of the stiffness.
+trabeculae, where few struts bear the load, one strut that breaks can cost more than half of the stiffness. Each donor
+lives once, by one seed: exponents of single donors are chance as much as bone.
 """
 
 

@@ -1,4 +1,5 @@
-"""Makes docs/natural-history.md from real donors: ``python docs/make_natural_history_page.py`` (about 25 minutes).
+"""Makes docs/natural-history.md from real donors: ``python docs/make_natural_history_page.py`` (about an hour on two
+cores; ``--keep FOLDER`` keeps lives as they end).
 
 CONTRIBUTING.md says where the scans can be had; without them nothing is made.
 """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from microct.cli.output import checked_place, print_table
+from microct.cli.output import checked_place, print_table, told_of
 from microct.cli.volumes import calibration_of, checked_sigma, mask_as_fraction, mask_on, threshold_of, volume_of
 from microct.status import InputError, StudyError
 
@@ -157,15 +157,12 @@ def laid_over(before: Volume, after: Volume, cut: str | float, sigma: float, wan
     """Register the second scan to the first (where ``wanted``), filter both and cut them at one threshold."""
     import numpy as np
 
-    from microct import __version__
     from microct.imaging import registration
     from microct.morphometry.contour import smoothed
 
     level, words, doubts = _level(before, after, cut, sigma)
     filtered = "no filter" if not sigma else f"Gaussian filter of sigma {sigma:g} voxels"
-    parameters = {
-        "microct": __version__,
-        "voxel_size_um": " x ".join(f"{1000 * step:g}" for step in before.spacing_mm),
+    parameters = told_of(before) | {
         "threshold": f"value >= {level:.6g} ({words})",
         "filter": filtered,
         "second": after.provenance.source,

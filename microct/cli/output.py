@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microct.status import StorageError, StudyError
 
 if TYPE_CHECKING:
-    from microct.table import Table
+    from microct.table import Row
+    from microct.volume import Volume
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Iterable[Row]) -> None:
     """One line for each row, under the name of its sample."""
-    width = max((len(row.symbol) for row in table), default=0)
+    rows = list(table)
+    width = max((len(row.symbol) for row in rows), default=0)
     sample = ""
-    for row in table:
+    for row in rows:
         if row.sample != sample:
             sample = row.sample
             print(sample)
         name = row.quantity.name.replace("_", " ")
         note = f"  ({row.note})" if row.note else ""
         print(f"{row.symbol:<{width}}  {row.value:>12.6g} {row.unit:<6} {name}{note}")
+
+
+def told_of(scan: Volume) -> dict[str, str]:
+    """What every table says of the scan that it is of."""
+    from microct import __version__
+
+    return {
+        "microct": __version__,
+        "voxel_size_um": " x ".join(f"{1000 * step:g}" for step in scan.spacing_mm),
+        "source": scan.provenance.source,
+        "sha256": scan.provenance.sha256,
+    }
 
 
 def checked_place(path: Path | None, option: str, endings: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from microct.cli.output import checked_place, made_folder, print_table, stem_of
+from microct.cli.output import checked_place, made_folder, print_table, stem_of, told_of
 from microct.cli.volumes import calibration_of, checked_sigma, mask_as_fraction, mask_on, threshold_of, volume_of
 from microct.status import InputError, StudyError
 
@@ -149,7 +149,7 @@ def cortex(
             mask = _turned(grey.with_values(getattr(one, compartment), f"{compartment} compartment", kind=""), axis)
             print(_written_mask(mask, read, masks / f"{stem_of(scan.name)}.{compartment}.nrrd"))
     if out is not None:
-        table.parameters.update(_told(read, words) | {"bone": several, "long axis": axis})
+        table.parameters.update(told_of(read) | {"threshold": words, "bone": several, "long axis": axis})
         table.parameters.update({name: f"{value:g}" for name, value in distances.items()})
         write_table(out, table, told=True)
         print(out)
@@ -230,7 +230,7 @@ def density(
     print_table(table)
     if out is not None:
         inside = "none" if region is None else f"{int(region.sum())} of {region.size} voxels"
-        table.parameters.update(_told(grey, words) | {"mask": inside})
+        table.parameters.update(told_of(grey) | {"threshold": words, "mask": inside})
         write_table(out, table, told=True)
         print(out)
 
@@ -303,15 +303,3 @@ def _written_mask(mask: Volume, like: Volume, path: Path) -> Path:
     from microct.io.writer import write
 
     return write(like.with_values(mask.values, mask.provenance.steps[-1], kind=""), path)
-
-
-def _told(grey: Volume, words: str) -> dict[str, str]:
-    from microct import __version__
-
-    return {
-        "microct": __version__,
-        "voxel_size_um": " x ".join(f"{1000 * step:g}" for step in grey.spacing_mm),
-        "threshold": words,
-        "source": grey.provenance.source,
-        "sha256": grey.provenance.sha256,
-    }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from microct.cli.output import checked_place
+from microct.cli.output import checked_place, told_of
 from microct.cli.volumes import threshold_of, volume_of
 from microct.status import StudyError
 
@@ -128,7 +128,6 @@ def strength(
 
 def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
     """The rows that a run's table holds of strength, and what they depend on."""
-    from microct import __version__
     from microct.table import Row, Table
 
     values = (found.apparent_modulus_mpa, found.stiffness_n_per_mm, abs(found.failure_load_n))
@@ -136,9 +135,8 @@ def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
     settings = found.failure.criterion
     return Table(
         tuple(rows),
-        {
-            "microct": __version__,
-            "voxel_size_um": f"{1000 * found.spacing_mm:g}",
+        told_of(bone)
+        | {
             "threshold": next((step for step in bone.provenance.steps if step.startswith("segment")), "none"),
             "youngs_modulus_mpa": f"{found.youngs_modulus_mpa:g}",
             "poisson_ratio": f"{found.poisson_ratio:g}",
@@ -150,8 +148,6 @@ def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
             "left_out_voxels": str(found.left_out_voxels),
             "partial_voxels": "yes" if partial else "no",
             "solver": found.status,
-            "source": bone.provenance.source,
-            "sha256": bone.provenance.sha256,
         },
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
+from microct.cli.output import print_table
 from microct.cli.volumes import threshold_of, volume_of
 from microct.status import InputError, StudyError
 
@@ -84,7 +85,7 @@ def scan_as(
     density = _tissue_density(bone, year) if tissue_density is None else tissue_density
     mineral = scanners.density(volume, density)
     seen = scanners.scan_as(mineral, device, seed)
-    _print(_scan_rows(mineral, axis))
+    print_table(_scan_rows(mineral, axis))
     blocks = " x ".join(str(n) for n in seen.shape)
     words = (volume.provenance.steps[-1], f"tissue mineral {density:g} mgHA/cm3", seen.provenance.steps[-1])
     print(f"{'; '.join(words)}: {blocks} voxels")
@@ -149,7 +150,7 @@ def loss_modes(
     table = loss_rows(before, after, island_volume_mm3=island, found=found, sample=run.name, time_yr=end)
     parts = "at once" if len(between) == 1 else f"in {len(between)} intervals"
     print(f"from year {start:.4g} to year {end:.4g}, {parts}")
-    _print(table)
+    print_table(table)
     if out is not None:
         from microct.io.table_file import write_table
 
@@ -203,8 +204,3 @@ def _scan_rows(mineral: Volume, axis: int) -> list[Row]:
         Row("BMC.P", seen.content_g),
         Row("B.Ar.P", seen.area_cm2),
     ]
-
-
-def _print(rows: object) -> None:
-    for row in rows:  # type: ignore[attr-defined]
-        print(f"{row.symbol:<12} {row.value:>12.6g} {row.unit:<9} {row.quantity.name.replace('_', ' ')}")

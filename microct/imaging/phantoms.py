@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from microct.imaging.coverage import level_set_coverage, plane_coverage
 from microct.status import StudyError
 from microct.volume import Provenance, Volume, checked_spacing
 
@@ -145,48 +146,6 @@ def from_distance(
     parts = distance(at[0] + steps[:, None, None], at[1] + steps[:, None], at[2] + steps)
     share[crossed] = np.clip(0.5 + parts * supersample / spacing, 0.0, 1.0).mean(axis=(1, 2, 3))
     return fraction_volume(share, spacing, name)
-
-
-def plane_coverage(distance: np.ndarray | float, normal: Sequence[float]) -> np.ndarray:
-    """Share of a unit cube that lies where ``normal . x < distance``, exact; x from the cube's center.
-
-    Args:
-        distance: any shape [voxel].
-        normal: unit vector (z, y, x).
-
-    Source: inclusion and exclusion over the eight corners, as in Scardovelli, Zaleski 2000,
-        doi:10.1006/jcph.2000.6567.
-    """
-    slopes = [abs(float(n)) for n in normal if abs(float(n)) > 1e-6]
-    depth = np.asarray(distance) + 0.5 * sum(slopes)
-    total = np.zeros_like(depth, dtype=np.float64)
-    for corner in range(2 ** len(slopes)):
-        chosen = [slope for bit, slope in enumerate(slopes) if corner >> bit & 1]
-        total += (-1) ** len(chosen) * np.maximum(depth - sum(chosen), 0.0) ** len(slopes)
-    return np.clip(total / (math.factorial(len(slopes)) * math.prod(slopes)), 0.0, 1.0)
-
-
-def level_set_coverage(field: np.ndarray, gradient: np.ndarray, spacing_mm: float) -> np.ndarray:
-    """Share of each voxel where a smooth ``field`` (positive in bone) exceeds 0, its surface taken as locally flat.
-
-    Args:
-        field: (nz, ny, nx) values at the voxel centers.
-        gradient: (3, nz, ny, nx) its slope along z, y, x [1/mm].
-        spacing_mm: edge of a voxel [mm].
-    """
-    share = (field > 0).astype(np.float32)
-    reach = 0.5 * spacing_mm * np.abs(gradient).sum(axis=0)
-    crossed = np.abs(field) < reach
-    slope = np.abs(gradient[:, crossed]) * spacing_mm
-    # a slope of 0 along an axis would divide by 0; a thousandth of the whole changes nothing visible
-    slope = np.maximum(slope, 1e-3 * slope.sum(axis=0))
-    depth = field[crossed] + 0.5 * slope.sum(axis=0)
-    total = np.zeros_like(depth, dtype=np.float64)
-    for corner in range(8):
-        chosen = [slope[axis].astype(np.float64) for axis in range(3) if corner >> axis & 1]
-        total += (-1) ** len(chosen) * np.maximum(depth - sum(chosen), 0.0) ** 3
-    share[crossed] = np.clip(total / (6.0 * np.prod(slope.astype(np.float64), axis=0)), 0.0, 1.0)
-    return share
 
 
 def grid(size_mm: Size, voxel_size_um: float) -> tuple[tuple[int, int, int], float]:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from scipy import ndimage, sparse
 
-from microct.imaging.phantoms import level_set_coverage
+from microct.imaging.coverage import level_set_coverage
 
 #: How often coarse voxels are compared, and the Gaussian filter of the field [voxels of the scan]. A bone fraction
 #: says where in a voxel the surface lies; of a mask only the side of each voxel's middle is known.

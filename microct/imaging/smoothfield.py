@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage, sparse
 
-from microct.imaging.phantoms import centers, fraction_volume, grid, level_set_coverage
+from microct.imaging.coverage import level_set_coverage
+from microct.imaging.phantoms import centers, fraction_volume, grid
 from microct.imaging.segmentation import BONE_NEIGHBORS
 from microct.volume import Volume
 

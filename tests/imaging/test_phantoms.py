@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from microct.imaging import phantoms
+from microct.imaging import coverage, phantoms
 from microct.status import StudyError, VoxelSizeError
 
 
@@ -37,7 +37,7 @@ def test_plane_coverage_by_counting(normal: tuple[float, float, float]) -> None:
     height = sum(n * c for n, c in zip(normal, np.meshgrid(ticks, ticks, ticks, indexing="ij"), strict=True))
     distances = np.array([-0.9, -0.4, -0.1, 0.0, 0.2, 0.7, 0.9])
     counted = [(height < d).mean() for d in distances]
-    assert phantoms.plane_coverage(distances, normal) == pytest.approx(counted, abs=0.02)
+    assert coverage.plane_coverage(distances, normal) == pytest.approx(counted, abs=0.02)
 
 
 def test_sphere() -> None:
