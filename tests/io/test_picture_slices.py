@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import shutil
 import struct
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from corpus import hostile, pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -21,10 +21,6 @@ from PIL import Image
 from microct.io.describe import describe
 from microct.io.reader import read
 from microct.status import InputError, MicroctError, VoxelSizeError
-
-_SPEC = importlib.util.spec_from_file_location("hostile_pictures", Path(__file__).parents[1] / "corpus" / "hostile.py")
-hostile = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(hostile)
 
 GREY = np.random.default_rng(5).integers(0, 256, (12, 9, 7), dtype=np.uint8)
 DEEP = np.random.default_rng(6).integers(0, 65536, (12, 9, 7), dtype=np.uint16)
@@ -43,30 +39,30 @@ def colors(values: np.ndarray, alpha: int | None = None) -> np.ndarray:
     return np.stack(channels, axis=-1)
 
 
-PALETTE = hostile.png_chunk(b"PLTE", hostile.GREYS[::-1].tobytes())
-OPAQUE = hostile.png_chunk(b"tRNS", b"\xff" * 256)
+PALETTE = pictures.png_chunk(b"PLTE", pictures.GREYS[::-1].tobytes())
+OPAQUE = pictures.png_chunk(b"tRNS", b"\xff" * 256)
 WAYS = {
-    "png": (GREY, "png", lambda plane: hostile.png(plane)),
-    "png of 16 bits": (DEEP, "png", lambda plane: hostile.png(plane, 16)),
-    "png mask": (MASK, "png", lambda plane: hostile.png(plane, 1)),
-    "png with a palette": (255 - GREY, "png", lambda plane: hostile.png(255 - plane, color=3, more=PALETTE + OPAQUE)),
-    "png in color": (GREY, "PNG", lambda plane: hostile.png(colors(plane), color=2)),
-    "png, opaque": (GREY, "png", lambda plane: hostile.png(colors(plane, 255), color=6)),
-    "png grey, opaque": (GREY, "png", lambda plane: hostile.png(colors(plane, 255)[..., 2:], color=4)),
+    "png": (GREY, "png", lambda plane: pictures.png(plane)),
+    "png of 16 bits": (DEEP, "png", lambda plane: pictures.png(plane, 16)),
+    "png mask": (MASK, "png", lambda plane: pictures.png(plane, 1)),
+    "png with a palette": (255 - GREY, "png", lambda plane: pictures.png(255 - plane, color=3, more=PALETTE + OPAQUE)),
+    "png in color": (GREY, "PNG", lambda plane: pictures.png(colors(plane), color=2)),
+    "png, opaque": (GREY, "png", lambda plane: pictures.png(colors(plane, 255), color=6)),
+    "png grey, opaque": (GREY, "png", lambda plane: pictures.png(colors(plane, 255)[..., 2:], color=4)),
     "png of 4 bits": (
         GREY // 17 * 17,
         "png",
-        lambda plane: hostile.png(
+        lambda plane: pictures.png(
             (plane[:, ::2] // 17 << 4) + np.pad(plane[:, 1::2] // 17, ((0, 0), (0, 1))), 4, size=(7, 9)
         ),
     ),
-    "bmp": (GREY, "bmp", lambda plane: hostile.bmp(plane)),
-    "bmp from the top": (GREY, "bmp", lambda plane: hostile.bmp(plane[::-1], height=(22, "i", -9))),
-    "bmp with a palette": (GREY, "bmp", lambda plane: hostile.bmp(255 - plane, hostile.GREYS[::-1])),
-    "bmp mask": (MASK, "BMP", lambda plane: hostile.bmp(plane, hostile.GREYS[[0, 255]])),
-    "bmp mask, white first": (MASK, "bmp", lambda plane: hostile.bmp(~plane, hostile.GREYS[[255, 0]])),
-    "bmp in color": (GREY, "bmp", lambda plane: hostile.bmp(colors(plane), None)),
-    "bmp in color of 32 bits": (GREY, "bmp", lambda plane: hostile.bmp(colors(plane, 0), None)),
+    "bmp": (GREY, "bmp", lambda plane: pictures.bmp(plane)),
+    "bmp from the top": (GREY, "bmp", lambda plane: pictures.bmp(plane[::-1], height=(22, "i", -9))),
+    "bmp with a palette": (GREY, "bmp", lambda plane: pictures.bmp(255 - plane, pictures.GREYS[::-1])),
+    "bmp mask": (MASK, "BMP", lambda plane: pictures.bmp(plane, pictures.GREYS[[0, 255]])),
+    "bmp mask, white first": (MASK, "bmp", lambda plane: pictures.bmp(~plane, pictures.GREYS[[255, 0]])),
+    "bmp in color": (GREY, "bmp", lambda plane: pictures.bmp(colors(plane), None)),
+    "bmp in color of 32 bits": (GREY, "bmp", lambda plane: pictures.bmp(colors(plane, 0), None)),
 }
 
 
@@ -96,7 +92,7 @@ def test_as_pillow_writes_it(kind: str, values: np.ndarray, tmp_path: Path) -> N
 def test_jpeg_is_near_and_says_so(ending: str, channels: int, tmp_path: Path) -> None:
     smooth = np.add.outer(np.arange(12) * 8, np.add.outer(np.arange(24) * 3, np.arange(16) * 5)).astype(np.uint8)
     planes = [plane if channels == 1 else colors(plane) for plane in smooth]
-    volume = read(put(tmp_path, [hostile.jpeg(plane, quality=95) for plane in planes], ending), 20)
+    volume = read(put(tmp_path, [pictures.jpeg(plane, quality=95) for plane in planes], ending), 20)
     assert np.abs(volume.values.astype(int) - smooth).max() <= 6
     assert volume.values.dtype == np.uint8
     assert "lossy" in volume.provenance.header["compression"]
@@ -111,8 +107,8 @@ def test_interlaced(height: int, width: int, tmp_path: Path) -> None:
     parts = [plane[y::down, x::across] for x, y, across, down in grids]
     raw = b"".join(b"\0" + row.tobytes() for part in parts if part.size for row in part)
     for name, rows in (("whole", raw), ("short", raw[:-1])):
-        head = hostile.png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1))
-        body = hostile.png_chunk(b"IDAT", zlib.compress(rows)) + hostile.png_chunk(b"IEND", b"")
+        head = pictures.png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1))
+        body = pictures.png_chunk(b"IDAT", zlib.compress(rows)) + pictures.png_chunk(b"IEND", b"")
         (tmp_path / name).mkdir()
         (tmp_path / name / "s1.png").write_bytes(b"\x89PNG\r\n\x1a\n" + head + body)
     np.testing.assert_array_equal(read(tmp_path / "whole", 20).values, [plane])
@@ -123,8 +119,8 @@ def test_interlaced(height: int, width: int, tmp_path: Path) -> None:
 def test_skyscan_folder(tmp_path: Path) -> None:
     """As NRecon leaves it: eight digits, a preview, a log."""
     for i, plane in enumerate(GREY):
-        (tmp_path / f"femur_rec{i + 95:08d}.bmp").write_bytes(hostile.bmp(plane))
-    (tmp_path / "femur_rec_spr.bmp").write_bytes(hostile.bmp(colors(GREY[0, :3, :3]), None))
+        (tmp_path / f"femur_rec{i + 95:08d}.bmp").write_bytes(pictures.bmp(plane))
+    (tmp_path / "femur_rec_spr.bmp").write_bytes(pictures.bmp(colors(GREY[0, :3, :3]), None))
     (tmp_path / "._femur_rec00000095.bmp").write_bytes(b"not a picture")
     (tmp_path / "femur_rec.log").write_bytes(
         b"[Acquisition]\r\nImage Pixel Size (um)=   17.3836\r\n[Reconstruction]\r\nPixel Size (um)=17.38359\r\n"
@@ -146,19 +142,19 @@ def test_skyscan_folder(tmp_path: Path) -> None:
 
 def test_natural_order(tmp_path: Path) -> None:
     """Without leading zeros slice 10 would come after slice 1."""
-    np.testing.assert_array_equal(read(put(tmp_path, [hostile.png(plane) for plane in GREY]), 20).values, GREY)
+    np.testing.assert_array_equal(read(put(tmp_path, [pictures.png(plane) for plane in GREY]), 20).values, GREY)
 
 
 def test_dots_per_inch_are_no_voxel_size(tmp_path: Path) -> None:
-    dense = hostile.png_chunk(b"pHYs", b"\0\0\xc8\xa0\0\0\xc8\xa0\1")  # 51360 pixels in a meter: 19.5 um
-    put(tmp_path, [hostile.png(plane, more=dense) for plane in GREY])
+    dense = pictures.png_chunk(b"pHYs", b"\0\0\xc8\xa0\0\0\xc8\xa0\1")  # 51360 pixels in a meter: 19.5 um
+    put(tmp_path, [pictures.png(plane, more=dense) for plane in GREY])
     with pytest.raises(VoxelSizeError, match=r"voxel size unknown: .*no SkyScan log.*--voxel-size-um"):
         read(tmp_path)
     assert dict(describe(tmp_path))["voxel size"].startswith("unknown: give --voxel-size-um")
 
 
 def test_every_second_slice_has_no_known_distance(tmp_path: Path) -> None:
-    put(tmp_path, [hostile.bmp(plane) for plane in GREY], "bmp", step=2)
+    put(tmp_path, [pictures.bmp(plane) for plane in GREY], "bmp", step=2)
     (tmp_path / "femur_rec.log").write_text("Pixel Size (um)=20\n")
     with pytest.raises(VoxelSizeError, match="steps of 2"):
         read(tmp_path)
@@ -166,7 +162,7 @@ def test_every_second_slice_has_no_known_distance(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", [1, 5, 10])
 def test_a_missing_slice_is_refused(missing: int, tmp_path: Path) -> None:
-    put(tmp_path, [hostile.png(plane) for plane in GREY])
+    put(tmp_path, [pictures.png(plane) for plane in GREY])
     (tmp_path / f"femur_rec{missing}.png").unlink()
     around = rf"missing between femur_rec{missing - 1}\.png and femur_rec{missing + 1}\.png"
     with pytest.raises(InputError, match=around):
@@ -175,13 +171,13 @@ def test_a_missing_slice_is_refused(missing: int, tmp_path: Path) -> None:
 
 def test_one_number_in_several_names_is_refused(tmp_path: Path) -> None:
     for name in ("s1.png", "s01.png", "s001.png"):
-        (tmp_path / name).write_bytes(hostile.png())
+        (tmp_path / name).write_bytes(pictures.png())
     with pytest.raises(InputError, match="have the same number"):
         read(tmp_path, 20)
 
 
 def test_one_number_twice_is_refused(tmp_path: Path) -> None:
-    put(tmp_path, [hostile.jpeg(plane) for plane in GREY], "jpg")
+    put(tmp_path, [pictures.jpeg(plane) for plane in GREY], "jpg")
     shutil.copy(tmp_path / "femur_rec4.jpg", tmp_path / "femur_rec4.jpeg")
     with pytest.raises(InputError, match=r"femur_rec4\.jpe?g and femur_rec4\.jpe?g have the same number"):
         read(tmp_path, 20)
@@ -234,15 +230,15 @@ def test_refused_for_its_own_reason(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["png", "bmp", "jpg"])
 def test_the_unspoilt_folder_is_read(ending: str, tmp_path: Path) -> None:
-    whole = {"png": hostile.png, "bmp": hostile.bmp, "jpg": hostile.jpeg}[ending]()
-    volume = read(hostile.pictures(tmp_path, (ending, whole)))
+    whole = {"png": pictures.png, "bmp": pictures.bmp, "jpg": pictures.jpeg}[ending]()
+    volume = read(pictures.pictures(tmp_path, (ending, whole)))
     assert volume.shape == (3, 8, 8)
     assert volume.spacing_mm == (0.02, 0.02, 0.02)
 
 
 @pytest.mark.parametrize("name", ["png_bomb", "jpeg_wide", "bmp_wide"])
 def test_a_claim_that_the_bytes_cannot_hold_is_refused_in_the_first_slice_too(name: str, tmp_path: Path) -> None:
-    ending, data = hostile.PICTURES[name]
+    ending, data = pictures.PICTURES[name]
     (tmp_path / f"s1.{ending}").write_bytes(data)
     with pytest.raises(InputError, match=rf"s1\.{ending}: .*[0-9]{{9,}} bytes .* got {len(data)}"):
         read(tmp_path, 20)
@@ -256,7 +252,7 @@ def test_two_pictures_in_a_jpeg_are_refused(tmp_path: Path) -> None:
 
 
 def test_budget_counts_all_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(tmp_path, [hostile.png(plane) for plane in GREY])
+    put(tmp_path, [pictures.png(plane) for plane in GREY])
     monkeypatch.setenv("MICROCT_MAX_VOXELS", str(GREY.size - 1))
     with pytest.raises(InputError, match=rf"{GREY.size} voxels .* more than the {GREY.size - 1}"):
         read(tmp_path, 20)
@@ -265,7 +261,7 @@ def test_budget_counts_all_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_more_than_memory_is_refused_before_pixels_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(tmp_path, [hostile.png(plane, 16) for plane in DEEP])
+    put(tmp_path, [pictures.png(plane, 16) for plane in DEEP])
     monkeypatch.setattr("microct.io.source.physical_memory", lambda: 2 * DEEP.size - 1)
     monkeypatch.setattr("microct.io.pictures._grey", lambda *_: pytest.fail("pixels were read"))
     with pytest.raises(InputError, match=r"femur_rec0\.png: slices, height, width: needs"):
@@ -275,54 +271,54 @@ def test_more_than_memory_is_refused_before_pixels_are_read(tmp_path: Path, monk
 def test_previews_of_another_kind_do_not_count(tmp_path: Path) -> None:
     for i, plane in enumerate(GREY[:3]):
         tifffile.imwrite(tmp_path / f"femur_rec{i}.tif", plane)
-    (tmp_path / "femur_rec_spr.bmp").write_bytes(hostile.bmp())
+    (tmp_path / "femur_rec_spr.bmp").write_bytes(pictures.bmp())
     volume = read(tmp_path, 20)
     np.testing.assert_array_equal(volume.values, GREY[:3])
     assert volume.provenance.header["left out"] == "femur_rec_spr.bmp"
 
 
 def test_one_screenshot_beside_many_slices_is_left_out_and_named(tmp_path: Path) -> None:
-    put(tmp_path, [hostile.bmp(plane) for plane in GREY], "bmp")
-    (tmp_path / "screenshot.png").write_bytes(hostile.png(hostile.COLORED, color=2))
-    (tmp_path / "photo.jpg").write_bytes(hostile.jpeg())
+    put(tmp_path, [pictures.bmp(plane) for plane in GREY], "bmp")
+    (tmp_path / "screenshot.png").write_bytes(pictures.png(pictures.COLORED, color=2))
+    (tmp_path / "photo.jpg").write_bytes(pictures.jpeg())
     volume = read(tmp_path, 20)
     np.testing.assert_array_equal(volume.values, GREY)
     assert volume.provenance.header["left out"] == "screenshot.png, photo.jpg"
-    (tmp_path / "another.png").write_bytes(hostile.png())
+    (tmp_path / "another.png").write_bytes(pictures.png())
     with pytest.raises(InputError, match=r"two kinds \(12 BMP and 2 PNG, such as femur_rec0\.bmp and another\.png\)"):
         read(tmp_path, 20)
 
 
 def test_a_slice_of_another_kind_is_no_screenshot(tmp_path: Path) -> None:
-    put(tmp_path, [hostile.bmp(plane) for plane in GREY], "bmp")
-    (tmp_path / "femur_rec12.png").write_bytes(hostile.png())
+    put(tmp_path, [pictures.bmp(plane) for plane in GREY], "bmp")
+    (tmp_path / "femur_rec12.png").write_bytes(pictures.png())
     with pytest.raises(InputError, match=r"two kinds \(12 BMP and 1 PNG.*move the other elsewhere"):
         read(tmp_path, 20)
 
 
 def test_a_few_slices_and_a_screenshot_are_not_told_apart(tmp_path: Path) -> None:
-    put(tmp_path, [hostile.bmp(plane) for plane in GREY[:9]], "bmp")
-    (tmp_path / "screenshot.png").write_bytes(hostile.png())
+    put(tmp_path, [pictures.bmp(plane) for plane in GREY[:9]], "bmp")
+    (tmp_path / "screenshot.png").write_bytes(pictures.png())
     with pytest.raises(InputError, match=r"two kinds \(9 BMP and 1 PNG"):
         read(tmp_path, 20)
 
 
 @pytest.mark.parametrize("kind", ["png", "bmp", "jpg", "jpeg", "PNG"])
 def test_one_picture_is_told_to_give_its_folder(kind: str, tmp_path: Path) -> None:
-    (tmp_path / f"s.{kind}").write_bytes(hostile.png())
+    (tmp_path / f"s.{kind}").write_bytes(pictures.png())
     with pytest.raises(InputError, match=rf"s\.{kind}: .*give the folder that holds all of them"):
         read(tmp_path / f"s.{kind}", 20)
 
 
 def test_a_folder_without_slices_says_what_was_expected(tmp_path: Path) -> None:
-    (tmp_path / "femur_rec_spr.bmp").write_bytes(hostile.bmp())
+    (tmp_path / "femur_rec_spr.bmp").write_bytes(pictures.bmp())
     with pytest.raises(InputError, match=r"a folder of slices \(\.tif .*\.png .*DICOM\), found none"):
         read(tmp_path)
 
 
 def _checked(data: bytes, ending: str) -> None:
     """A folder with ``data`` as its second slice is read or refused in one line."""
-    whole = {"png": hostile.png, "bmp": hostile.bmp, "jpg": hostile.jpeg}[ending]()
+    whole = {"png": pictures.png, "bmp": pictures.bmp, "jpg": pictures.jpeg}[ending]()
     with tempfile.TemporaryDirectory() as name:
         folder = put(Path(name), [whole, data], ending)
         message = ""
@@ -345,7 +341,7 @@ def _checked(data: bytes, ending: str) -> None:
     cut=st.none() | st.floats(0, 1),
 )
 def test_mutants(ending: str, changes: list, cut: float | None) -> None:
-    data = bytearray({"png": hostile.png, "bmp": hostile.bmp, "jpg": hostile.jpeg}[ending]())
+    data = bytearray({"png": pictures.png, "bmp": pictures.bmp, "jpg": pictures.jpeg}[ending]())
     for place, value in changes:
         data[int(place * len(data))] = value
     _checked(bytes(data if cut is None else data[: int(cut * len(data))]), ending)

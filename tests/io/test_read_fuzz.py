@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import io
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from corpus import headers, tiffs
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -21,10 +21,6 @@ from microct.io.reader import read
 from microct.io.volume_hdf5 import write
 from microct.status import MicroctError
 from microct.volume import Volume
-
-_SPEC = importlib.util.spec_from_file_location("hostile_bytes", Path(__file__).parents[1] / "corpus" / "hostile.py")
-hostile = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(hostile)
 
 SCRATCH = Path(tempfile.mkdtemp(prefix="microct-fuzz-"))
 LIMIT_S = 2.0
@@ -63,18 +59,18 @@ def _imagej() -> bytes:
 
 
 SEEDS = {
-    "raw.nrrd": hostile.nrrd(),
-    "gzip.nrrd": hostile.nrrd(gzip.compress(bytes(64)), encoding="gzip", space_origin="(1,2,3)"),
-    "raw.mha": hostile.mha(Offset="1 2 3", TransformMatrix="1 0 0 0 1 0 0 0 1"),
-    "zlib.mha": hostile.mha(zlib.compress(bytes(64)), CompressedData="True"),
-    "little.nii": hostile.nifti(),
-    "big.nii": hostile.nifti(order=">"),
-    "form.nii": hostile.nifti(form=(252, "2h", (1, 0)), scale=(112, "2f", (2.0, 5.0))),
-    "packed.nii.gz": gzip.compress(hostile.nifti()),
-    "plain.tif": hostile.tiff(),
-    "zlib.tif": hostile.tiff(2, compression="zlib", predictor=2),
-    "big.tif": hostile.tiff(2, bigtiff=True),
-    "tiles.tif": hostile.tiff(2, tile=(16, 16)),
+    "raw.nrrd": headers.nrrd(),
+    "gzip.nrrd": headers.nrrd(gzip.compress(bytes(64)), encoding="gzip", space_origin="(1,2,3)"),
+    "raw.mha": headers.mha(Offset="1 2 3", TransformMatrix="1 0 0 0 1 0 0 0 1"),
+    "zlib.mha": headers.mha(zlib.compress(bytes(64)), CompressedData="True"),
+    "little.nii": headers.nifti(),
+    "big.nii": headers.nifti(order=">"),
+    "form.nii": headers.nifti(form=(252, "2h", (1, 0)), scale=(112, "2f", (2.0, 5.0))),
+    "packed.nii.gz": gzip.compress(headers.nifti()),
+    "plain.tif": tiffs.tiff(),
+    "zlib.tif": tiffs.tiff(2, compression="zlib", predictor=2),
+    "big.tif": tiffs.tiff(2, bigtiff=True),
+    "tiles.tif": tiffs.tiff(2, tile=(16, 16)),
     "imagej.tif": _imagej(),
     "array.npy": _npy(),
     "archive.npz": _npz(),
@@ -186,13 +182,13 @@ META_FIELDS += " CompressedDataSize BinaryData ElementDataFile ElementNumberOfCh
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(NRRD_FIELDS.split()), WORDS, max_size=4))
 def test_nrrd_fields(fields: dict[str, str]) -> None:
-    survives("fields.nrrd", hostile.nrrd(**fields), None)
+    survives("fields.nrrd", headers.nrrd(**fields), None)
 
 
 @settings(max_examples=60)
 @given(st.dictionaries(st.sampled_from(META_FIELDS.split()), WORDS, max_size=4))
 def test_metaimage_fields(fields: dict[str, str]) -> None:
-    survives("fields.mha", hostile.mha(**fields), None)
+    survives("fields.mha", headers.mha(**fields), None)
 
 
 @settings(max_examples=80)
@@ -207,7 +203,7 @@ def test_nifti_fields(places: list[tuple[int, str]], values: list[float], order:
         if code in "hi":
             value = int(np.nan_to_num(value, posinf=32767, neginf=-32768) if abs(value) < 1e5 else 32767)
         changes[f"c{i}"] = (offset, code, value)
-    survives("fields.nii", hostile.nifti(order=order, **changes), None)
+    survives("fields.nii", headers.nifti(order=order, **changes), None)
 
 
 @settings(max_examples=40)

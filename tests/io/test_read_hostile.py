@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import sys
@@ -10,14 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+from corpus import headers, hostile, tiffs
 
 from microct.io.describe import describe
 from microct.io.reader import read
 from microct.status import InputError, StudyError, VoxelSizeError
-
-_SPEC = importlib.util.spec_from_file_location("hostile", Path(__file__).parents[1] / "corpus" / "hostile.py")
-hostile = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(hostile)
 
 OPENED: list[str] | None = None
 
@@ -60,10 +56,10 @@ def test_corpus_is_large_enough() -> None:
 @pytest.mark.parametrize(
     ("make", "name", "shape"),
     [
-        (hostile.nrrd, "s.nrrd", (4, 4, 4)),
-        (hostile.mha, "s.mha", (4, 4, 4)),
-        (hostile.nifti, "s.nii", (4, 4, 4)),
-        (hostile.tiff, "s.tif", (4, 4, 4)),
+        (headers.nrrd, "s.nrrd", (4, 4, 4)),
+        (headers.mha, "s.mha", (4, 4, 4)),
+        (headers.nifti, "s.nii", (4, 4, 4)),
+        (tiffs.tiff, "s.tif", (4, 4, 4)),
     ],
 )
 def test_the_unspoilt_file_is_read(make, name: str, shape: tuple[int, ...], tmp_path: Path) -> None:
@@ -91,7 +87,7 @@ def test_voxel_size_refusal_says_how_to_give_it_and_info_still_works(name: str, 
 
 def test_budget_refuses_before_allocation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "s.nrrd"
-    path.write_bytes(hostile.nrrd())
+    path.write_bytes(headers.nrrd())
     monkeypatch.setenv("MICROCT_MAX_VOXELS", "63")
     with pytest.raises(InputError, match=r"s\.nrrd: sizes: 64 voxels .* more than the 63 .*MICROCT_MAX_VOXELS"):
         read(path)
@@ -104,7 +100,7 @@ def test_budget_refuses_before_allocation(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_more_than_the_machine_holds_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "s.nrrd"  # sparse: claims and holds 8 TiB
-    header = hostile.nrrd(b"", sizes="2048 2048 2048", type="double")
+    header = headers.nrrd(b"", sizes="2048 2048 2048", type="double")
     path.write_bytes(header)
     with pytest.raises(InputError, match=r"sizes: needs 64\.0 GiB|expected 68719476736 bytes"):
         read(path)
@@ -113,21 +109,21 @@ def test_more_than_the_machine_holds_is_refused(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_file(tmp_path: Path) -> None:
     path = tmp_path / "s.nrrd"
-    path.write_bytes(hostile.nrrd())
+    path.write_bytes(headers.nrrd())
     path.chmod(0)
     with pytest.raises(InputError, match=r"s\.nrrd: cannot be read \(permission denied\)"):
         read(path)
 
 
 def test_misspelt_name_is_guessed(tmp_path: Path) -> None:
-    (tmp_path / "vertebra.nrrd").write_bytes(hostile.nrrd())
+    (tmp_path / "vertebra.nrrd").write_bytes(headers.nrrd())
     with pytest.raises(InputError, match=r"cannot be read \(No such file.*did you mean vertebra\.nrrd\?"):
         read(tmp_path / "vertebre.nrrd")
 
 
 @pytest.mark.parametrize("size", [0, -5, float("nan"), float("inf"), "ten", (1, 2), 1e6, [[1, 2, 3]] * 3])
 def test_impossible_voxel_size_is_refused(size: object, tmp_path: Path) -> None:
-    (tmp_path / "s.nrrd").write_bytes(hostile.nrrd())
+    (tmp_path / "s.nrrd").write_bytes(headers.nrrd())
     with pytest.raises(VoxelSizeError, match="voxel_size_um"):
         read(tmp_path / "s.nrrd", voxel_size_um=size)
 
