@@ -1,6 +1,6 @@
 """What would a GPU be asked to do that is not at hand? Programs compiled for an H200: memory, kernels, compilation.
 
-    python benchmarks/bench_gpu_plan.py [--mdof 100 1000] [--edge 512]
+    python benchmarks/bench_gpu_plan.py [--mdof 100 1000] [--edge 512] [--without-kernels]
 
 Needs jax's CUDA plugin (`pip install "jax[cuda12]"`), no GPU. A step of micro-FE is one of conjugate gradients; the
 levels of a smaller bone are scaled to the size asked for. A step of remodeling is one of ten days, with and without all
@@ -138,6 +138,7 @@ def main() -> None:
     parser = options(__doc__, 900.0)
     parser.add_argument("--mdof", type=float, nargs="*", default=[100.0, 1000.0], help="million degrees of freedom")
     parser.add_argument("--edge", type=int, nargs="*", default=[512], help="voxels along the edge, whole times 256")
+    parser.add_argument("--without-kernels", action="store_true", help="as where jax can make none of its own")
     asked = parser.parse_args()
     try:
         device = h200()
@@ -147,12 +148,15 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from microct.kernels import multigrid
+    from microct.kernels import fused, multigrid
 
+    if asked.without_kernels:
+        mock.patch.object(fused, "has_kernels", return_value=False).start()
     budget, rows = Budget(asked.budget_seconds), []
     record = Record("gpu_plan-quick" if asked.quick else "gpu_plan", asked.out, planned_for=device.device_kind)
     for mdof in [10.0] if asked.quick else asked.mdof:
-        if not budget.allows(f"{mdof:g} Mdof", 120.0):
+        name = f"micro-FE, {mdof:g} Mdof" + ", without kernels" * asked.without_kernels
+        if not budget.allows(name, 120.0):
             continue
         tree, nodes = levels(mdof)
         vector = np.broadcast_to(np.float64(0), (nodes, 1, 3))
@@ -165,7 +169,7 @@ def main() -> None:
         # the loop around all is conjugate gradients, those inside are the few steps on the levels below
         step = plan.cost(lambda inside: ([1, *multigrid.STEPS] + [1] * 9)[inside])
         row: dict[str, Any] = {
-            "job": f"micro-FE, {mdof:g} Mdof",
+            "job": name,
             "Mdof": 3 * nodes / 1e6,
             "levels": len(tree.levels),
             "array_bytes_per_dof": round((memory.argument_size_in_bytes + memory.temp_size_in_bytes) / (3 * nodes), 1),
@@ -175,7 +179,7 @@ def main() -> None:
             "model_s_per_step": round(step.seconds, 4),
         }
         most = sorted(step.by_name.items(), key=lambda item: -item[1])[:6]
-        record.add(f"micro-FE, {mdof:g} Mdof", row | {"model_s_by_kernel": {k: round(v, 5) for k, v in most}})
+        record.add(name, row | {"model_s_by_kernel": {k: round(v, 5) for k, v in most}})
         rows.append(row)
     for edge in [64] if asked.quick else asked.edge:
         for fields in ("none", "all"):

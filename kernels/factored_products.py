@@ -1,4 +1,4 @@
-"""Products with cells whose stiffness is known by a triangular factor, as one kernel (`fused`).
+"""Products with cells whose stiffness is known by a triangular factor (`fused`).
 
 Cells of deep levels have a matrix each, and to read these is most of what a multigrid cycle does on a GPU. A worker
 owns a cell and reads only what its matrix says of `deformations`, and of that only a triangular factor L, K = L L^T, as
@@ -9,7 +9,6 @@ gives energy back. Rounding K itself by half as much spoils that for the softest
 
 from __future__ import annotations
 
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -20,7 +19,7 @@ from jax import lax
 
 from microct.kernels.deformations import COUNT, SCALES, TERMS, TO_DEFORMATIONS
 from microct.kernels.elasticity import dot, gathered
-from microct.kernels.fused import kernel_on_gpu, launched, patterns, total
+from microct.kernels.fused import Launch, on_gpu, patterns, total
 
 Array = Any
 
@@ -84,15 +83,13 @@ def factored_product(x: Array, nodes: Array, factors: Array) -> Array:
         nodes: (cells, 8) int32.
         factors: (171, cells) bfloat16 from `factored`.
     """
-    return kernel_on_gpu(factored_kernel, _plainly, x, nodes, factors)
+    return on_gpu(factored_fused, _plainly, x, nodes, factors)
 
 
-def factored_kernel(x: Array, nodes: Array, factors: Array, interpret: bool = False) -> Array:
-    """`factored_product` as one kernel."""
-    cells, cases = nodes.shape[0], x.shape[1]
-    shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
-    given = (x.reshape(-1), nodes.T, factors)
-    return launched(partial(_of_cells, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
+def factored_fused(launch: Launch, x: Array, nodes: Array, factors: Array) -> Array:
+    """`factored_product`, every worker a cell."""
+    out = jax.ShapeDtypeStruct((len(nodes), x.shape[1], 24), jnp.float32)
+    return launch(_of_cells, out, x.reshape(-1), nodes.T, factors)
 
 
 def _plainly(x: Array, nodes: Array, factors: Array) -> Array:
@@ -105,28 +102,23 @@ def _plainly(x: Array, nodes: Array, factors: Array) -> Array:
     return dot(force.reshape(-1, COUNT), to).reshape(cells, cases, 24)
 
 
-def _of_cells(x: Array, nodes: Array, factors: Array, out: Array, *, block: int, cases: int) -> None:
-    """The kernel of `factored_product`: a block of cells, one case."""
-    from jax.experimental import pallas as pl
-
-    mine = pl.ds(pl.program_id(0) * block, block)
-    case = pl.program_id(1)
+def _of_cells(x: Array, nodes: Array, factors: Array, mine: Any, case: Any, cases: int) -> list[Array]:
+    """Forces at the corners of a block of cells, one case."""
     at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
     sums = [patterns([x[at[k] + i] for k in range(8)]) for i in range(3)]
     here = [total([sums[i][w] for i, w in terms]) * scale for terms, scale in zip(TERMS, SCALES, strict=True)]
-    force = [jnp.zeros(block, out.dtype) for _ in range(COUNT)]
+    nothing = jnp.zeros_like(here[0])
+    force = [nothing] * COUNT
     entry = 0
     for j in range(COUNT):  # a column is read once: for what moves along it, and for the force that this makes
-        column = [factors[entry + i, mine].astype(out.dtype) for i in range(COUNT - j)]
+        column = [factors[entry + i, mine].astype(here[0].dtype) for i in range(COUNT - j)]
         entry += COUNT - j
         along = total([column[i] * here[j + i] for i in range(COUNT - j)])
         for i in range(COUNT - j):
-            force[j + i] += column[i] * along
-    back = [[jnp.zeros(block, out.dtype)] * 8 for _ in range(3)]
+            force[j + i] = force[j + i] + column[i] * along
+    back = [[nothing] * 8 for _ in range(3)]
     for terms, scale, each in zip(TERMS, SCALES, force, strict=True):
         for i, w in terms:
             back[i][w] = back[i][w] + scale * each
     corners = [patterns(each) for each in back]
-    own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
-    for k, i in product(range(8), range(3)):
-        out[own + (3 * k + i)] = corners[i][k]
+    return [corners[i][k] for k, i in product(range(8), range(3))]

@@ -1,4 +1,4 @@
-"""Products with the stiffness of the two finest levels as one kernel each (`fused`).
+"""Products with the stiffness of the two finest levels, in which a worker keeps what it makes (`fused`).
 
 On the finest level a worker owns a node, and asks the voxels around it what they put there: nothing is added to what
 another worker wrote, so that bits repeat. On the second level it owns a cell of eight children, whose motion it sorts
@@ -21,7 +21,7 @@ import numpy as np
 from jax import lax
 
 from microct.kernels.elasticity import CORNERS, dot, gathered, stiffness_matrix
-from microct.kernels.fused import kernel_on_gpu, launched, patterns, total
+from microct.kernels.fused import Launch, on_gpu, patterns, total
 from microct.kernels.multigrid_galerkin import children
 from microct.kernels.parities import SIGNS, TO_PARITIES, in_parities
 
@@ -93,15 +93,13 @@ def nodes_product(x: Array, around: Array, moduli: Array, matrix: Array) -> Arra
     Returns:
         (nodes, cases, 3), in the type of ``matrix``.
     """
-    return kernel_on_gpu(nodes_kernel, _nodes_plainly, x, around, moduli, matrix)
+    return on_gpu(nodes_fused, _nodes_plainly, x, around, moduli, matrix)
 
 
-def nodes_kernel(x: Array, around: Array, moduli: Array, matrix: Array, interpret: bool = False) -> Array:
-    """`nodes_product` as one kernel."""
-    nodes, cases = x.shape[:2]
-    shape = jax.ShapeDtypeStruct((nodes * cases * 3,), matrix.dtype)
+def nodes_fused(launch: Launch, x: Array, around: Array, moduli: Array, matrix: Array) -> Array:
+    """`nodes_product`, every worker a node."""
     given = (_numbers("voxel", matrix), x.reshape(-1), around, moduli)
-    return launched(partial(_of_nodes, cases=cases), shape, nodes, cases, interpret, *given).reshape(x.shape)
+    return launch(partial(_of_nodes, matrix.dtype), jax.ShapeDtypeStruct(x.shape, matrix.dtype), *given)
 
 
 def _nodes_plainly(x: Array, around: Array, moduli: Array, matrix: Array) -> Array:
@@ -119,15 +117,14 @@ def _nodes_plainly(x: Array, around: Array, moduli: Array, matrix: Array) -> Arr
     return total
 
 
-def _of_nodes(numbers: Array, x: Array, around: Array, moduli: Array, out: Array, *, block: int, cases: int) -> None:
-    """The kernel of `nodes_product`: a block of nodes, one case."""
-    from jax.experimental import pallas as pl
-
+def _of_nodes(
+    dtype: Any, numbers: Array, x: Array, around: Array, moduli: Array, mine: Any, case: Any, cases: int
+) -> list[Array]:
+    """Forces at a block of nodes, one case."""
     which, sign, _ = _pattern("voxel")
-    mine = pl.ds(pl.program_id(0) * block, block)
-    case = pl.program_id(1)
     stiffness = [numbers[k] for k in range(numbers.shape[0])]
-    force = [[jnp.zeros(block, out.dtype) for _ in range(3)] for _ in range(8)]
+    scale = [moduli[voxel, mine].astype(dtype) for voxel in range(8)]
+    force = [[jnp.zeros_like(scale[0]) for _ in range(3)] for _ in range(8)]
     apart = around.shape[0] == 27
     last = moduli.shape[1] - 1
     for row, (dz, dy) in enumerate(product(_STEPS, _STEPS)):
@@ -137,7 +134,7 @@ def _of_nodes(numbers: Array, x: Array, around: Array, moduli: Array, out: Array
             else:  # beyond a row there is a node of another, which no voxel here knows: it meets a modulus of 0
                 node = jnp.clip(around[row, mine] + dx, 0, last)
             at = (node * cases + case) * 3
-            moved = [x[at + i].astype(out.dtype) for i in range(3)]
+            moved = [x[at + i].astype(dtype) for i in range(3)]
             for voxel, of in enumerate(CORNERS):  # that begins at this node - 1 + ``of``
                 corner = np.array([dz, dy, dx]) + 1 - of
                 if not ((corner == 0) | (corner == 1)).all():
@@ -147,10 +144,7 @@ def _of_nodes(numbers: Array, x: Array, around: Array, moduli: Array, out: Array
                     entry = 3 * (7 - voxel) + i, 3 * other + j
                     if which[entry] >= 0:
                         force[voxel][i] += (stiffness[which[entry]] * float(sign[entry])) * moved[j]
-    scale = [moduli[voxel, mine].astype(out.dtype) for voxel in range(8)]
-    own = (pl.program_id(0) * block + jnp.arange(block)) * cases + case
-    for i in range(3):
-        out[own * 3 + i] = total([scale[v] * force[v][i] for v in range(8)])
+    return [total([scale[v] * force[v][i] for v in range(8)]) for i in range(3)]
 
 
 def cells_product(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
@@ -165,15 +159,13 @@ def cells_product(x: Array, nodes: Array, moduli: Array, children: Array) -> Arr
     Returns:
         (cells, cases, 24) float32.
     """
-    return kernel_on_gpu(cells_kernel, _cells_plainly, x, nodes, moduli, children)
+    return on_gpu(cells_fused, _cells_plainly, x, nodes, moduli, children)
 
 
-def cells_kernel(x: Array, nodes: Array, moduli: Array, children: Array, interpret: bool = False) -> Array:
-    """`cells_product` as one kernel."""
-    cells, cases = nodes.shape[0], x.shape[1]
-    shape = jax.ShapeDtypeStruct((cells * cases * 24,), jnp.float32)
+def cells_fused(launch: Launch, x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
+    """`cells_product`, every worker a cell."""
     given = (_numbers("children", children), x.reshape(-1), nodes.T, moduli.T)
-    return launched(partial(_of_cells, cases=cases), shape, cells, cases, interpret, *given).reshape(cells, cases, 24)
+    return launch(_of_cells, jax.ShapeDtypeStruct((len(nodes), x.shape[1], 24), jnp.float32), *given)
 
 
 def _cells_plainly(x: Array, nodes: Array, moduli: Array, children: Array) -> Array:
@@ -207,13 +199,9 @@ def _turned(values: Array) -> Array:
     return lax.optimization_barrier(lax.optimization_barrier(values).T)
 
 
-def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, out: Array, *, block: int, cases: int) -> None:
-    """The kernel of `cells_product`: a block of cells, one case."""
-    from jax.experimental import pallas as pl
-
+def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, mine: Any, case: Any, cases: int) -> list[Array]:
+    """Forces at the corners of a block of cells, one case."""
     which, sign, _ = _pattern("children")
-    mine = pl.ds(pl.program_id(0) * block, block)
-    case = pl.program_id(1)
     known = [numbers[k] for k in range(numbers.shape[0])]
     at = [(nodes[k, mine] * cases + case) * 3 for k in range(8)]
     # rows of the basis of parities: component i of parity p has the signs of pattern p ^ (4 >> i)
@@ -222,13 +210,11 @@ def _of_cells(numbers: Array, x: Array, nodes: Array, moduli: Array, out: Array,
     weight = [w / 64 for w in patterns([moduli[k, mine] for k in range(8)])]  # 8 of signs, 8 of the basis, twice half
     force: list[list[Any]] = [[None] * 8 for _ in range(3)]
     for p, i in product(range(8), range(3)):
-        total = jnp.zeros(block, out.dtype)
+        terms = [jnp.zeros_like(weight[0])]  # rigid motions have no other
         for w, j in product(range(8), range(3)):
             if which[w, p, i, j] >= 0:
                 joined = known[which[w, p, i, j]] * float(sign[w, p, i, j])
-                total += joined * (weight[w] * moving[p ^ w][j])
-        force[i][p ^ (4 >> i)] = total
+                terms.append(joined * (weight[w] * moving[p ^ w][j]))
+        force[i][p ^ (4 >> i)] = total(terms)
     back = [patterns(each) for each in force]
-    own = ((pl.program_id(0) * block + jnp.arange(block)) * cases + case) * 24
-    for k, i in product(range(8), range(3)):
-        out[own + (3 * k + i)] = back[i][k]
+    return [back[i][k] for k, i in product(range(8), range(3))]

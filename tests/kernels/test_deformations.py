@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from unittest import mock
 
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from microct.kernels import deformations, factored_products, multigrid_products, multigrid_setup
+from microct.kernels import deformations, factored_products, fused, multigrid_products, multigrid_setup
 from microct.kernels.elasticity import CORNERS
 from microct.kernels.elasticity_mesh import Mesh, mesh
 from microct.kernels.multigrid_galerkin import whole
@@ -111,10 +112,13 @@ def test_factors_say_what_the_matrices_say(count: int) -> None:
     moved = np.swapaxes(x[nodes], 1, 2).reshape(count, 2, 24)
     expected = np.einsum("nij,ncj->nci", whole(stiffness.astype(np.float32)), moved)
     given = jnp.asarray(x), jnp.asarray(nodes), factors
-    kernel = factored_products.factored_kernel
+    interpreted, whole_list = (
+        factored_products.factored_fused(launch, *given)
+        for launch in (partial(fused.launched, interpret=True), fused.spread)
+    )
     with jax.enable_x64(True):  # as in a solve
         among_float64 = factored_products.factored_product(*given)
-    for found in (factored_products.factored_product(*given), among_float64, kernel(*given, interpret=True)):
+    for found in (factored_products.factored_product(*given), among_float64, interpreted, whole_list):
         np.testing.assert_allclose(np.asarray(found), expected, atol=3e-6 * np.abs(expected).max())
 
 

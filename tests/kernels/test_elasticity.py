@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from microct.kernels import elasticity, fused_products, multigrid, multigrid_products, multigrid_setup
+from microct.kernels import elasticity, fused, fused_products, multigrid, multigrid_products, multigrid_setup
 from microct.kernels.elasticity_mesh import Mesh, mesh
 from microct.kernels.multigrid_levels import Hierarchy
 
@@ -115,11 +116,15 @@ def test_what_nodes_ask_of_their_voxels_is_what_voxels_add_to_their_nodes(
             matrix = jnp.asarray(elasticity.stiffness_matrix(poisson).astype(kind))
             moved = jnp.asarray(x.astype(kind))
             y = [np.asarray(multigrid_products.fine_product(each, moved, matrix)) for each in (alone, beside)]
-            of_kernel = fused_products.nodes_kernel(moved, beside.around, beside.modulus, matrix, interpret=True)
+            given = moved, beside.around, beside.modulus, matrix
+            of_kernel, of_list = (
+                fused_products.nodes_fused(launch, *given)
+                for launch in (partial(fused.launched, interpret=True), fused.spread)
+            )
             unit = jnp.asarray(np.random.default_rng(5).standard_normal((2, 24)).astype(kind))
             f = [np.asarray(multigrid_products.fine_forces(each, unit)) for each in (alone, beside)]
-        assert y[1].dtype == of_kernel.dtype == kind
-        for one, other in (y, f, (y[0], np.asarray(of_kernel))):
+        assert y[1].dtype == of_kernel.dtype == of_list.dtype == kind
+        for one, other in (y, f, (y[0], np.asarray(of_kernel)), (y[0], np.asarray(of_list))):
             assert np.abs(one).max() > 0.1
             np.testing.assert_allclose(other[: len(bone.positions)], one[: len(bone.positions)], atol=error)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,6 +16,8 @@ from microct.kernels import fused, fused_products, gathering, multigrid, multigr
 from microct.kernels.elasticity_mesh import mesh
 from microct.kernels.multigrid_galerkin import children
 from microct.kernels.multigrid_vectors import laid_out
+
+INTERPRETED = partial(fused.launched, interpret=True)
 
 
 @settings(max_examples=12, deadline=None)
@@ -43,29 +48,62 @@ def test_parities_are_an_orthonormal_basis_in_which_a_cell_is_the_sum_over_its_c
     expected = np.einsum("nij,ncj->nci", stiffness, motion)
     given = jnp.asarray(x), jnp.asarray(nodes), jnp.asarray(moduli), sorted_children
     scale = np.abs(expected).max()
-    for found in (fused_products.cells_product(*given), fused_products.cells_kernel(*given, interpret=True)):
-        np.testing.assert_allclose(np.asarray(found), expected, atol=2e-6 * scale)
+    found = [fused_products.cells_product(*given)]
+    found += [fused_products.cells_fused(launch, *given) for launch in (fused.spread, INTERPRETED)]
+    for each in found:
+        np.testing.assert_allclose(np.asarray(each), expected, atol=2e-6 * scale)
 
 
-def test_products_need_no_kernels_where_jax_cannot_make_them(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def asks_for_kernels() -> Iterator[Callable[[], bool]]:
+    """Whether a product of a program traced now would be a kernel on a GPU."""
     x, nodes, moduli = jnp.ones((5, 1, 3)), jnp.zeros((4, 8), jnp.int32), jnp.ones((4, 8))
     sorted_children = jnp.asarray(parities.in_parities(children(0.3)), jnp.float32)
 
-    def asks_for_kernels() -> bool:
+    def asked() -> bool:
+        fused.has_kernels.cache_clear()
         fresh = lambda x: fused_products.cells_product(x, nodes, moduli, sorted_children)  # noqa: E731
         return "pallas_call" in str(jax.make_jaxpr(fresh)(x))
 
+    yield asked
+    fused.has_kernels.cache_clear()
+
+
+def test_products_need_no_kernels_where_jax_cannot_make_them(
+    monkeypatch: pytest.MonkeyPatch, asks_for_kernels: Callable[[], bool]
+) -> None:
     assert asks_for_kernels()
 
     def missing(name: str) -> None:
         raise ImportError(name)
 
     monkeypatch.setattr(fused, "import_module", missing)
-    fused.has_kernels.cache_clear()
-    try:
+    assert not asks_for_kernels()
+
+
+def test_products_need_no_kernels_where_the_gpu_at_hand_cannot_run_them(
+    monkeypatch: pytest.MonkeyPatch, asks_for_kernels: Callable[[], bool]
+) -> None:
+    monkeypatch.setattr(fused, "has_accelerator", lambda: True)
+    with pytest.warns(UserWarning, match="no kernels of Pallas on this GPU"):  # a CPU cannot
         assert not asks_for_kernels()
-    finally:
-        fused.has_kernels.cache_clear()
+    monkeypatch.setattr(fused, "launched", INTERPRETED)
+    assert asks_for_kernels()
+    monkeypatch.setattr(fused, "launched", lambda body, out, *given: INTERPRETED(body, out, *given) + 1)
+    with pytest.warns(UserWarning, match="wrong numbers"):
+        assert not asks_for_kernels()
+
+
+def test_long_lists_are_spread_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of which an eighth is worked on at a time gives what the whole gives."""
+    rng = np.random.default_rng(7)
+    moduli = jnp.asarray(rng.uniform(0, 2, (64, 8)).astype(np.float32))
+    x, nodes = jnp.asarray(rng.standard_normal((50, 2, 3)), jnp.float32), jnp.asarray(rng.integers(0, 50, (64, 8)))
+    sorted_children = jnp.asarray(parities.in_parities(children(0.3)), jnp.float32)
+    at_once = fused_products.cells_fused(fused.spread, x, nodes, moduli, sorted_children)
+    monkeypatch.setattr(fused, "_LONG", 64)
+    in_parts = fused_products.cells_fused(fused.spread, x, nodes, moduli, sorted_children)
+    np.testing.assert_allclose(np.asarray(in_parts), np.asarray(at_once), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.slow
