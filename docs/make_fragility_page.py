@@ -1,4 +1,5 @@
-"""Makes docs/fragility.md from real donors: ``python docs/make_fragility_page.py`` (about ten minutes on two cores).
+"""Makes docs/fragility.md from real donors: ``python docs/make_fragility_page.py`` (some 40 minutes on two cores;
+``--keep FOLDER`` keeps lives as they end).
 
 How much faster than bone itself stiffness and strength are lost. CONTRIBUTING.md says where the scans can be had;
 without them nothing is made.
@@ -7,12 +8,14 @@ without them nothing is made.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from natural_history_lives import BEFORE, DONORS, bone_of, quick_wanted, study_of
+from natural_history_lives import BEFORE, DONOR_SEEDS, DONORS, bone_of, kept, quick_wanted, study_of
+from natural_history_words import range_of
 
 from microct.mechanics.equilibrium import Equilibrium
 from microct.mechanics.strength import strength
@@ -29,29 +32,34 @@ PICTURE = Path(__file__).parent / "fragility.png"
 YEARS = (-2.0, 0.0, 2.0, 7.0, 15.0)
 AXES = "zyx"
 MODULUS_MPA, POISSON, STRAIN, TOLERANCE = 10_000.0, 0.3, -0.01, 1e-5
-#: Exponent of stiffness and strength over BV/TV among bones, as reviews give it (unverified).
+#: Exponent of stiffness and strength over BV/TV among bones, as reviews give it (unverified; over apparent density
+#: Morgan 2003 has 1.49 to 2.18).
 LITERATURE = (1.6, 2.5)
 
 HEAD = """# Fragility
 
 Made by `python docs/make_fragility_page.py`; do not edit. The five donors of [natural history](natural-history.md) live
-through the same menopause under the same load; at some years micro-FE (one 8-node cube for each voxel with a bone
-fraction of half or more, E = 10 GPa, nu = 0.3, frictionless plates, residual 1e-5) asks each for its stiffness along
-all three axes of the scan and for the failure load of Pistoia (2 % of the bone beyond 0.7 % effective strain) along z.
+through the same menopause under the same load, three times each with other seeds; at some years micro-FE (one 8-node
+cube for each voxel with a bone fraction of half or more, E = 10 GPa, nu = 0.3, frictionless plates, residual 1e-5) asks
+each for its stiffness along all three axes of the scan and for the failure load of Pistoia (2 % of the bone beyond
+0.7 % effective strain) along z.
 
-An exponent is the slope of the logarithm of stiffness over that of BV/TV along one bone's own path of loss, by least
-squares over the years of the table. Among bones of different density it is 1.6 to 2.5 in the literature, and steeper
-along a path of loss than along one of gain (as reviews give it, unverified). Nothing was fitted to it. Across the main
-trabeculae, where few struts bear the load, one strut that breaks can cost more than half of the stiffness. Each donor
-lives once, by one seed: exponents of single donors are chance as much as bone.
+An exponent is the slope of the logarithm of stiffness over that of BV/TV along one life's own path of loss, by least
+squares over years -2, 0, +2, +7 and +15. Nothing was fitted to it. Among bones of different density reviews give 1.6 to
+2.5 (unverified); Morgan, Bayraktar, Keaveny 2003 measured 1.49 to 2.18 by site, 1.56 for vertebrae, over apparent
+density. Along a path of loss no measured exponent was found; struts that are lost cost more stiffness than as much bone
+lost by thinning (Vajjhala, Kraynik, Gibson 2000; van der Linden et al. 2001, both models). Across the main trabeculae,
+where few struts bear the load, one strut that breaks can cost more than half of the stiffness; years in which nothing
+reaches from face to face have no logarithm, and are left out.
 """
 
 
 @dataclass
 class Loss:
-    """One bone over the years: lists along `YEARS`; stiffness (years, axes)."""
+    """One life over the years: lists along `YEARS`; stiffness (years, axes)."""
 
-    name: str
+    donor: str
+    seed: int
     bvtv: list[float] = field(default_factory=list)
     modulus: list[list[float]] = field(default_factory=list)
     failure: list[float] = field(default_factory=list)
@@ -63,6 +71,22 @@ class Loss:
     def strength_exponent(self) -> float:
         """The same of the failure load."""
         return _slope(self.bvtv, self.failure)
+
+    def main_exponent(self) -> float:
+        """That of stiffness along the axis that was the stiffest at first."""
+        return self.exponent(int(np.argmax(self.modulus[0])))
+
+    def exponents(self) -> list[float]:
+        """Those along z, y, x, and that of the failure load."""
+        return [*(self.exponent(axis) for axis in range(3)), self.strength_exponent()]
+
+    def left(self) -> list[float]:
+        """What the last year has left of BV/TV, of the stiffness along z, y, x and of the failure load [%]."""
+        first, last = ([b, *m, f] for b, m, f in (self._at(0), self._at(-1)))
+        return [100.0 * b / a if a > 0 else float("nan") for a, b in zip(first, last, strict=True)]
+
+    def _at(self, year: int) -> tuple[float, list[float], float]:
+        return self.bvtv[year], self.modulus[year], self.failure[year]
 
 
 def _slope(bvtv: list[float], value: list[float]) -> float:
@@ -93,11 +117,11 @@ def asked(path: Loss, bone: Volume, solver: Equilibrium) -> None:
     path.modulus.append(row)
 
 
-def lived(name: str, bone: Volume, years: tuple[float, ...]) -> Loss:
+def lived(donor: str, bone: Volume, seed: int, years: tuple[float, ...]) -> Loss:
     """Let the years pass, and ask at each of ``years`` after the final menstrual period."""
-    path, began = Loss(name), time.perf_counter()
+    path, began = Loss(donor, seed), time.perf_counter()
     solver = Equilibrium(POISSON, TOLERANCE, room=0.05)
-    study = study_of(BEFORE + years[-1], every=1.0)
+    study = study_of(BEFORE + years[-1], every=1.0, remodeling={"seed": seed})
     model = build(bone, study)
 
     class Asker:
@@ -108,61 +132,102 @@ def lived(name: str, bone: Volume, years: tuple[float, ...]) -> Loss:
         def save(self, moment: Moment) -> None: ...
 
     run(first_state(model, bone), model, study, bone, [Asker()])
-    print(f"{name}: {time.perf_counter() - began:.0f} s, exponent along z {path.exponent(0):.2f}", flush=True)
+    seconds = time.perf_counter() - began
+    print(f"{donor}, seed {seed}: {seconds:.0f} s, exponent along z {path.exponent(0):.2f}", flush=True)
     return path
+
+
+def by_donor(paths: list[Loss]) -> dict[str, list[Loss]]:
+    """Lives of each donor."""
+    return {donor: [path for path in paths if path.donor == donor] for donor in dict.fromkeys(p.donor for p in paths)}
+
+
+def with_range(values: Sequence[float], form: str) -> str:
+    """The mean of some numbers, and the least and the largest where there are several."""
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return "-"
+    spread = f" ({range_of(known, form)})" if len(known) > 1 else ""
+    return f"{np.mean(known):{form}}{spread}"
+
+
+def left_lines(paths: list[Loss]) -> Iterator[str]:
+    """What is left of each bone."""
+    yield "| donor | BV/TV | E along z, y, x | failure load | BV/TV left | E left, z | y | x | failure load left |"
+    yield "|---" * 9 + "|"
+    yield "| | % | MPa | N | % | % | % | % | % |"
+    for donor, lives in by_donor(paths).items():
+        first = f"{np.mean([path.bvtv[0] for path in lives]):.1f}"
+        modulus = ", ".join(f"{value:.0f}" for value in np.mean([path.modulus[0] for path in lives], axis=0))
+        failure = f"{np.mean([path.failure[0] for path in lives]):.1f}"
+        left = (with_range(column, ".0f") for column in zip(*(path.left() for path in lives), strict=True))
+        yield f"| {donor} | {first} | {modulus} | {failure} | " + " | ".join(left) + " |"
+
+
+def exponent_lines(paths: list[Loss]) -> Iterator[str]:
+    """Exponents of each donor."""
+    yield "| donor | E, z | E, y | E, x | failure load, z |"
+    yield "|---" * 5 + "|"
+    for donor, lives in by_donor(paths).items():
+        values = (with_range(column, ".2f") for column in zip(*(path.exponents() for path in lives), strict=True))
+        yield f"| {donor} | " + " | ".join(values) + " |"
+    mean = np.nanmean(np.array([path.exponents() for path in paths]), axis=0)
+    yield "| mean | " + " | ".join(f"{value:.2f}" for value in mean) + " |"
+
+
+def verdict(paths: list[Loss]) -> Iterator[str]:
+    """The mean exponent beside that of the literature, and what chance does to it."""
+    seeds = dict.fromkeys(path.seed for path in paths)
+    main = [path.main_exponent() for path in paths]
+    of_seeds = [float(np.mean([path.main_exponent() for path in paths if path.seed == seed])) for seed in seeds]
+    low, high = LITERATURE
+    found = float(np.mean(main))
+    held = sum(path.exponent(axis) > 1 for path in paths for axis in range(3))
+    yield (
+        f"Mean exponent of stiffness along each donor's stiffest axis: **{found:.2f}**; reviews {low} to {high}: "
+        f"{'within' if low <= found <= high else '**miss**'}. By seed, the mean of the donors is "
+        f"{', '.join(f'{value:.2f}' for value in of_seeds)}; single lives have {range_of(main, '.2f')}, "
+        f"{sum(low <= value <= high for value in main)} of {len(main)} within. Stiffness falls faster than bone in "
+        f"{held} of {3 * len(paths)} paths."
+    )
 
 
 def table(paths: list[Loss], years: tuple[float, ...]) -> list[str]:
     """What is left of each bone, and the exponents."""
-    lines = ["## What is left", "", "Last year of the table over year -2, and values at year -2 and at the last.", ""]
-    lines += ["| donor | BV/TV | E along z, y, x | failure load | BV/TV left | E left z, y, x | failure load left |"]
-    lines += ["|---" * 7 + "|", "| | % | MPa | N | % | % | % |"]
-    for path in paths:
-        first, last = path.modulus[0], path.modulus[-1]
-        left = ", ".join(f"{100.0 * b / a:.0f}" for a, b in zip(first, last, strict=True))
-        lines.append(
-            f"| {path.name} | {path.bvtv[0]:.1f} to {path.bvtv[-1]:.1f} | {', '.join(f'{v:.0f}' for v in first)} | "
-            f"{path.failure[0]:.1f} to {path.failure[-1]:.1f} | {100.0 * path.bvtv[-1] / path.bvtv[0]:.0f} | {left} | "
-            f"{100.0 * path.failure[-1] / path.failure[0]:.0f} |"
-        )
-    lines += ["", "## Exponents along the path of loss", "", "| donor | E, z | E, y | E, x | failure load, z |"]
-    lines += ["|---" * 5 + "|"]
-    rows = [[*(path.exponent(axis) for axis in range(3)), path.strength_exponent()] for path in paths]
-    for path, row in zip(paths, rows, strict=True):
-        lines.append(f"| {path.name} | " + " | ".join(f"{value:.2f}" for value in row) + " |")
-    mean = np.nanmean(np.array(rows), axis=0)
-    lines.append("| mean | " + " | ".join(f"{value:.2f}" for value in mean) + " |")
-    main = float(np.mean([row[int(np.argmax(path.modulus[0]))] for path, row in zip(paths, rows, strict=True)]))
-    inside = LITERATURE[0] <= main <= LITERATURE[1]
-    lines += [
-        "",
-        f"Mean exponent of stiffness along each donor's stiffest axis: {main:.2f}; literature {LITERATURE[0]} to "
-        f"{LITERATURE[1]}: {'within' if inside else '**miss**'}. Stiffness falls faster than bone in "
-        f"{int((np.array(rows)[:, :3] > 1).sum())} of {3 * len(paths)} paths.",
-        "",
-        f"![stiffness over bone volume]({PICTURE.name})",
-        "",
-        "The number beside a donor is its exponent along z.",
-        "",
+    seeds = len({path.seed for path in paths})
+    return [
+        "## What is left", "",
+        f"Values at year {years[0]:+g}, and what is left of them at {years[-1]:+g}: mean of {seeds} lives, and the "
+        "least and the most of them.",
+        "", *left_lines(paths), "",
+        "## Exponents along the path of loss", "",
+        "Mean of the lives of a donor, and the least and the most of them.",
+        "", *exponent_lines(paths), "", *verdict(paths), "",
+        f"![stiffness over bone volume]({PICTURE.name})", "",
+        "Points are means of a donor's lives at one year, bars the least and the most of them; the number beside a "
+        "donor is its mean exponent along z.", "",
         "Bones live, and are compressed, on voxels of 25 and 26 um with a smooth surface through their scans' voxels: "
-        "stiffness at one voxel size is not that at another (docs/mechanics.md).",
-        "",
-    ]
-    return lines
+        "stiffness at one voxel size is not that at another ([mechanics](mechanics.md)).", "",
+    ]  # fmt: skip
 
 
 def picture(paths: list[Loss], years: tuple[float, ...], place: Path) -> None:
     """Stiffness left over bone left, along z, beside the two powers of the literature."""
-    figure, axes = plt.subplots(figsize=(6.4, 4.8), dpi=110)
-    share = np.linspace(min(path.bvtv[-1] / path.bvtv[0] for path in paths) - 0.02, 1.0, 50)
+    figure, axes = plt.subplots(figsize=(6.8, 5.0), dpi=110)
+    share = np.linspace(min(min(path.bvtv) / path.bvtv[0] for path in paths) - 0.02, 1.0, 50)
     axes.fill_between(
         100 * share, 100 * share ** LITERATURE[1], 100 * share ** LITERATURE[0], color="0.88", lw=0,
         label=f"(BV/TV)^{LITERATURE[0]} to {LITERATURE[1]}",
     )  # fmt: skip
     axes.plot(100 * share, 100 * share, color="0.6", lw=1, ls="--", label="in proportion")
-    for path in paths:
-        left = 100 * np.array(path.bvtv) / path.bvtv[0], 100 * np.array(path.modulus)[:, 0] / path.modulus[0][0]
-        axes.plot(*left, "o-", ms=4, lw=1.4, label=f"{path.name}: {path.exponent(0):.1f}")
+    for donor, lives in by_donor(paths).items():
+        bone = np.array([100 * np.array(path.bvtv) / path.bvtv[0] for path in lives])
+        stiff = np.array([100 * np.array(path.modulus)[:, 0] / path.modulus[0][0] for path in lives])
+        across, along = (np.stack([v.mean(0) - v.min(0), v.max(0) - v.mean(0)]) for v in (bone, stiff))
+        axes.errorbar(
+            bone.mean(0), stiff.mean(0), along, across, fmt="o-", ms=4, lw=1.6, elinewidth=0.7,
+            label=f"{donor}: {np.mean([path.exponent(0) for path in lives]):.1f}",
+        )  # fmt: skip
     axes.set(
         xlabel="BV/TV left [% of the first year]",
         ylabel="apparent modulus along z left [% of the first year]",
@@ -177,12 +242,13 @@ def picture(paths: list[Loss], years: tuple[float, ...], place: Path) -> None:
 
 def main() -> None:
     """Write the page and its picture."""
-    quick = quick_wanted(__doc__)
+    quick = quick_wanted(__doc__, keeps=True)
     years = YEARS[:3] if quick else YEARS
-    paths = [
-        lived(name, bone_of(file, voxel_um, edge // (2 if quick else 1), work_um), years)
-        for name, file, voxel_um, edge, work_um in DONORS[: 1 if quick else None]
-    ]
+    paths = []
+    for donor, file, voxel_um, edge, work_um in DONORS[: 1 if quick else None]:
+        bone = bone_of(file, voxel_um, edge // (2 if quick else 1), work_um)
+        for seed in DONOR_SEEDS[: 2 if quick else None]:
+            paths.append(kept(f"{donor}, seed {seed}, stiffness", lambda: lived(donor, bone, seed, years)))  # noqa: B023
     lines = table(paths, years)
     if quick:
         print("\n".join(lines))

@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import pickle
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from microct.simulation.build import build, first_state
 from microct.simulation.config import Study
 from microct.simulation.run import Moment, run
 from microct.volume import Volume
+
+Made = TypeVar("Made")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 #: Name, file, voxel [um], edge of the middle cube that is taken [voxel], voxel to work at [um].
@@ -39,6 +43,8 @@ MEASURED = (-2.0, 2.0, 7.0, 15.0)
 #: Years between two looks at how bone was lost: about the cycle of 200 days by which Liu, Guo 2008 count.
 EVERY = 0.5
 
+#: Seeds of the donors' lives; what the pages conclude is of their mean.
+DONOR_SEEDS = (1, 2, 3)
 #: Load of every donor: micro-FE along the axis of the scan that is the body's, once a year.
 LOAD = {"axis": "z", "every_months": 12.0}
 NO_LOAD = {"axis": "none"}
@@ -85,14 +91,19 @@ def bone_of(file: str, voxel_um: float, edge: int, work_um: float | None) -> Vol
 
 def lived(name: str, bone: Volume, study: Study, measured: tuple[float, ...] = MEASURED) -> Life:
     """Let the years pass, or read what they came to where that was kept."""
-    kept = KEPT_IN[0] / f"{name}.pickle" if KEPT_IN else None
-    if kept is not None and kept.exists():
-        return pickle.loads(kept.read_bytes())
-    life = _lived(name, bone, study, measured)
-    if kept is not None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        kept.write_bytes(pickle.dumps(life))
-    return life
+    return kept(name, lambda: _lived(name, bone, study, measured))
+
+
+def kept(name: str, make: Callable[[], Made]) -> Made:
+    """What ``make`` makes, or what it made before where that was kept."""
+    file = KEPT_IN[0] / f"{name}.pickle" if KEPT_IN else None
+    if file is not None and file.exists():
+        return pickle.loads(file.read_bytes())
+    made = make()
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(pickle.dumps(made))
+    return made
 
 
 def _lived(name: str, bone: Volume, study: Study, measured: tuple[float, ...]) -> Life:
@@ -146,6 +157,12 @@ def modes_of(life: Life) -> tuple[float, float, float, float]:
     assert life.course is not None
     volume = life.course.found.volume
     return (*shares(volume), 100.0 * sum(volume[mode] for mode in COUNTED) / max(sum(volume.values()), 1e-12))
+
+
+def of_all_loss(life: Life) -> tuple[float, float, float]:
+    """Thinning, perforation with rod breakage, and islands as shares of all lost bone [%]."""
+    perforation, breakage, islands, of_all = modes_of(life)
+    return 100.0 - of_all, (perforation + breakage) * of_all / 100.0, islands * of_all / 100.0
 
 
 def shares(volume: dict[Mode, float]) -> tuple[float, float, float]:

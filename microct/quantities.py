@@ -128,7 +128,7 @@ _MORPHOMETRY = (
         ("resorption_depth", "R.De", "um", "resorbed volume for its surface"),
         ("perforations", "N.Perf", "", "tunnels that the second scan has more than the first"),
     ),
-    *_entries("loss", "after Liu, Guo 2008, doi:10.1016/j.bone.2008.04.008 (unverified); method of microct",
+    *_entries("loss", "after Liu, Guo 2008, Bone 43:292 (abstract); method of microct",
         ("perforated_volume", "Pl.Pf.V", "mm3", "bone lost where plates were perforated"),
         ("broken_rod_volume", "Rod.Bk.V", "mm3", "bone lost where rods were cut"),
         ("fallen_island_volume", "Is.LV", "mm3", "bone lost as pieces that hang on nothing"),

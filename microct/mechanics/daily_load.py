@@ -37,7 +37,7 @@ LOADS: Mapping[str, Load] = MappingProxyType(
         "hip": Load(
             "sideways fall on the hip",
             _hip_fall,
-            "Robinovitch et al. 1991, doi:10.1115/1.2895415: stiffness 71 kN/m, height 0.51 h, mass 7/20; not verified",
+            "Robinovitch et al. 1991, doi:10.1115/1.2895414: stiffness 71 kN/m, height 0.51 h, mass 7/20; not verified",
         ),
         "spine": Load(
             "lifting 10 kg with the trunk bent, first lumbar vertebra",

@@ -28,12 +28,13 @@ class FailureCriterion:
         checked(self.critical_volume_percent, "critical_volume_percent", 1e-3, 100.0, "2")
 
 
-#: Settings in use; the settings of the second generation are from memory, not verified.
+#: Settings in use. Those of the first generation "no longer provide accurate results" with scans of the second
+#: (Arias-Moreno et al. 2019, abstract); no other were found that a publication calls right.
 PRESETS: Mapping[str, FailureCriterion] = MappingProxyType(
     {
         "pistoia": FailureCriterion(0.007, 2.0, "Pistoia et al. 2002, doi:10.1016/S8756-3282(02)00736-6"),
         "xtremect": FailureCriterion(0.007, 2.0, "Pistoia et al. 2002, as first-generation HR-pQCT uses it"),
-        "xtremect2": FailureCriterion(0.0063, 2.0, "61 um voxels; from memory, not verified"),
+        "xtremect2": FailureCriterion(0.007, 2.0, "as the first generation; ParOSol-py, documentation"),
     }
 )
 

@@ -90,7 +90,7 @@ def even_load(energy_densities: np.ndarray) -> np.ndarray:
     """Shares of load cases that load the tissue as evenly as can be.
 
     The shares a >= 0 minimize the squared distance of sum a_k energy_k from 1 over the tissue, energies being scaled
-    to a mean of 1 first (the idea of load estimation from architecture: Christen et al. 2012, unverified).
+    to a mean of 1 first (the idea of load estimation from architecture: Christen et al. 2012, abstract).
 
     Args:
         energy_densities: (cases, voxels) of the same tissue under unit cases.

@@ -3,7 +3,7 @@
 Activation, resorption, reversal, formation, quiescence (Frost 1969). A BMU takes a patch of surface as large as a
 disc of radius `BMU.footprint_radius_um`, erodes it in `resorption_days`, waits `reversal_days` and refills it in
 `formation_days`.
-The front moves at constant speed in both directions (Eriksen 1984 found both slowing down; kept linear, unverified).
+The front moves at constant speed in both directions (formation slows down: Parfitt 1994, abstract; kept linear).
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def as_long(one: Schedule, other: Schedule) -> tuple[Schedule, Schedule]:
 def depth_shares(cv: float) -> np.ndarray:
     """Equally likely ratios of a BMU's erosion depth to the mean, int32 [1/4096], log-normal with mean 1 and this CV.
 
-    Right-skewed as measured depths are (Cohen-Solal, Roux 1995; the log-normal form is ours). The tail ends at 2.2
+    Right-skewed as measured depths are (Croucher et al. 1995; the log-normal form is ours). The tail ends at 2.2
     standard deviations; the width is adjusted so that mean and CV are as asked for all the same.
     """
     quantiles = np.array([NormalDist().inv_cdf((i + 0.5) / _SHARES) for i in range(_SHARES)])

@@ -41,17 +41,19 @@ class CellParameters:
     late_fall: float = constant(0.097, "1", "second fall of estradiol", "Sowers 2008: to 14.8 pg/mL", verified=True)
     late_fall_time_yr: float = constant(7.0, "yr", "time of the second fall", "Sowers 2008: +6 to +8 yr", verified=True)
     late_fall_width_yr: float = constant(0.5, "yr", "width of the second fall", "Sowers 2008", fitted=True)
-    surgical_floor: float = constant(0.10, "1", "estrogen that remains without ovaries")
+    surgical_floor: float = constant(
+        0.22, "1", "estrogen that remains without ovaries", "Chakravarti 1977: estradiol -78 %", verified=True
+    )
     surgical_decay_yr: float = constant(0.02, "yr", "time constant of the fall after surgery")
     estrogen_per_bmi: float = constant(
         0.040, "m2/kg", "fold of the estrogen left after menopause, its logarithm, for each unit of body mass index",
-        "Freeman 2010: 20.6 pg/mL in obese, 12.2 in non-obese women; groups 13 kg/m2 apart (unverified)"
+        "Freeman 2010: 20.6 pg/mL in obese, 12.2 in non-obese women; unverified: groups 13 kg/m2 apart"
     )  # fmt: skip
     bmi_of_sources: float = constant(
         27.0,
         "kg/m2",
         "body mass index of women whose estrogen has this course",
-        "assumed: Sowers 2008 (unverified)",
+        "unverified for Sowers 2008; SWAN's survey 27.4 past menopause, Matthews 2001",
     )
 
     # immune cells
@@ -72,7 +74,10 @@ class CellParameters:
     il6_from_macrophages: float = constant(0.3, "1", "share of IL-6 that macrophages make; the rest follows IL-17")
 
     # osteocytes
-    osteocyte_renewal_per_yr: float = constant(0.1, "1/yr", "renewal of osteocytes by turnover of bone")
+    osteocyte_renewal_per_yr: float = constant(
+        0.1, "1/yr", "renewal of osteocytes by turnover of bone",
+        "unverified: .13 /yr x 48 um x 16 /mm of this model; whole skeleton 7.6 %/yr, Parfitt in Buenzli 2015",
+    )  # fmt: skip
     osteocyte_death_per_yr: float = constant(0.008, "1/yr", "death of osteocytes, counted as ageing")
     osteocyte_apoptosis_gain: float = constant(
         3.0, "1", "fold rise of osteocyte death for each unit of estrogen deficit"
@@ -86,8 +91,9 @@ class CellParameters:
     osteocyte_rankl_apoptosis: float = constant(0.08, "1", "osteocyte RANKL for each fold of osteocyte apoptosis")
     osteocyte_rankl_vacancy: float = constant(0.6, "1", "osteocyte RANKL for each share of osteocytes lost")
     sclerostin_gain: float = constant(
-        0.5, "1", "sclerostin for each unit of estrogen deficit", "unverified size; direction: Modder 2011"
-    )
+        0.5, "1", "sclerostin for each unit of estrogen deficit",
+        "unverified size; within .48 to .55 if the -27 % under estrogen of Modder 2011 is all of the deficit",
+    )  # fmt: skip
     sclerostin_per_yr: float = constant(
         0.0205, "1/yr", "rise of sclerostin from age 45 on",
         "fitted here: sclerostin x2.4 over adult life, Modder 2011; wall -.14 um a year of age", fitted=True,
@@ -96,7 +102,9 @@ class CellParameters:
     # marrow
     fat_healthy: float = constant(0.35, "1", "marrow fat of the healthy reference adult, about 45 yr")
     fat_young: float = constant(0.29, "1", "marrow fat at the young age", "Griffith: vertebra, 29 %", verified=True)
-    fat_young_age_yr: float = constant(28.0, "yr", "that young age; the cells are started no later")
+    fat_young_age_yr: float = constant(
+        28.0, "yr", "that young age; the cells are started no later", "Griffith: mean age 28 yr", verified=True
+    )
     fat_per_yr: float = constant(0.00361, "1/yr", "marrow fat gained for each year", "Griffith; Baum", fitted=True)
     fat_deficit_gain: float = constant(
         0.20, "1", "marrow fat for each unit of estrogen deficit", "Griffith: 56 % in women past menopause", fitted=True
@@ -105,12 +113,16 @@ class CellParameters:
 
     # RANKL, OPG, RANK
     weight_osteocyte: float = constant(
-        0.55, "1", "share of RANKL from osteocytes", "unverified size; direction: Fujiwara 2016"
+        0.55, "1", "share of RANKL from osteocytes",
+        "unverified size; without it mice lack 67 to 70 % of osteoclasts, Xiong 2015",
+    )  # fmt: skip
+    weight_stromal: float = constant(
+        0.30, "1", "share of RANKL from stromal cells and osteoblasts", "unverified; none in mice: Xiong 2011"
     )
-    weight_stromal: float = constant(0.30, "1", "share of RANKL from stromal cells and osteoblasts")
     weight_b_cell: float = constant(
-        0.15, "1", "share of RANKL from B lineage; 0 in cortex", "unverified size; direction: Onal 2012"
-    )
+        0.15, "1", "share of RANKL from B lineage; 0 in cortex",
+        "unverified size; in mice only after ovariectomy: Onal 2012",
+    )  # fmt: skip
     stromal_rankl_gain: float = constant(
         2.462,
         "1",
@@ -128,12 +140,13 @@ class CellParameters:
         1.0,
         "1",
         "RANKL of each B cell for each unit of deficit",
-        "unverified size; direction: Eghbali-Fatourechi 2003, x2 to 3",
+        "unverified size; x1.7 here, x2 to 3 in Eghbali-Fatourechi 2003",
     )
     opg_weight_stromal: float = constant(0.6, "1", "share of OPG from stromal cells")
     opg_weight_b_cell: float = constant(
-        0.4, "1", "share of OPG from B lineage; 0 in cortex", "unverified size; 64 % in mice: Li 2007"
-    )
+        0.4, "1", "share of OPG from B lineage; 0 in cortex",
+        "unverified size; 64 % of marrow OPG in mice: Li 2007; none that bone needs: Cawley 2020",
+    )  # fmt: skip
     opg_stromal_loss: float = constant(0.25, "1", "stromal OPG lost for each unit of estrogen deficit")
     opg_b_cell_loss: float = constant(0.2, "1", "OPG of each B cell lost for each unit of estrogen deficit")
     opg_b_cell_exponent: float = constant(0.3, "1", "exponent of B-lineage number in its OPG")
@@ -167,7 +180,9 @@ class CellParameters:
     # osteoblast lineage
     coupling_time_d: float = constant(30.0, "day", "delay from osteoclasts to osteoblast precursors")
     preosteoblast_time_d: float = constant(25.0, "day", "time constant of osteoblast precursors")
-    osteoblast_time_d: float = constant(60.0, "day", "time constant of osteoblasts", "unverified: Manolagas, 3 months")
+    osteoblast_time_d: float = constant(
+        60.0, "day", "time constant of osteoblasts", "unverified: half of a formation period of 120 d"
+    )
     reserve_time_d: float = constant(300.0, "day", "recovery of the reserve of lining and progenitor cells")
     reserve_use: float = constant(
         3.0, "1", "use of the reserve at full blockade of sclerostin, over its recovery",
@@ -175,7 +190,7 @@ class CellParameters:
     )  # fmt: skip
     modeling_um_per_yr: float = constant(
         26.0, "um/yr", "bone formed on quiescent surface at full blockade of sclerostin, whole reserve",
-        "FRAME: spine +13.3 % (unverified)", fitted=True,
+        "FRAME: spine +13 % in a year, Cosman 2018", fitted=True,
     )  # fmt: skip
     osteogenic_exponent: float = constant(
         0.2580094505484866, "1", "osteoblast precursors from osteogenic share of stem cells", FIRST_FORM, fitted=True

@@ -40,12 +40,15 @@ from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
 class TissueParameters:
     """Constants of the bone without voxels."""
 
-    resorbing_time_d: float = constant(20.0, "day", "birth to the middle of resorption", "half of 40 d: Liu & Guo 2008")
-    reversing_time_d: float = constant(
-        50.0, "day", "middle of resorption to the start of formation", "unverified: Eriksen; Parfitt"
+    resorbing_time_d: float = constant(
+        20.0, "day", "birth to the middle of resorption", "half of the 40 d of Liu & Guo 2008", verified=True
     )
+    reversing_time_d: float = constant(
+        50.0, "day", "middle of resorption to the start of formation",
+        "unverified; birth to formation 51 d: Eriksen 1985",
+    )  # fmt: skip
     forming_time_d: float = constant(
-        60.0, "day", "start to middle of formation", "unverified: half of 120 d: Eriksen; Parfitt"
+        60.0, "day", "start to middle of formation", "unverified: half of 120 d; 151 d in Eriksen 1985"
     )
     trabecular_surface_per_mm: float = constant(16.0, "1/mm", "BS/BV of trabecular bone", "unverified: typical")
     compact_surface_per_mm: float = constant(
@@ -61,8 +64,14 @@ class TissueParameters:
     mineral_deficit: float = constant(
         0.23, "1", "mineral that new bone lacks, share of the oldest", "HORIZON BMDD: +3.2 % in 3 yr", fitted=True
     )
-    spine_trabecular: float = constant(0.55, "1", "share of trabecular bone in lumbar-spine DXA", "unverified: half")
-    hip_trabecular: float = constant(0.25, "1", "share of trabecular bone in total-hip DXA", "unverified: a quarter")
+    spine_trabecular: float = constant(
+        0.55, "1", "share of trabecular bone in lumbar-spine DXA",
+        "unverified for the whole field; within the 52 +- 20 % (SD) of the body of L3 of Swanpalmer 1998",
+    )  # fmt: skip
+    hip_trabecular: float = constant(
+        0.25, "1", "share of trabecular bone in total-hip DXA",
+        "unverified for the whole hip; within the 21 to 78 % along the femoral neck, Invest Radiol 1997; 32:83",
+    )  # fmt: skip
 
 
 @jax.tree_util.register_dataclass

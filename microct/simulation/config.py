@@ -132,7 +132,7 @@ class Remodeling(Section):
     )  # fmt: skip
     erosion_depth_cv: float = number(
         0.25, "spread of the erosion depth between BMUs (SD / mean)", low=0, high=1, usual="0.2 to 0.4",
-        source=f"{UNVERIFIED}; right-skewed: Cohen-Solal et al. 1995; open cavities of Goff et al. 2012 have 0.29",
+        source=f"{UNVERIFIED}; right-skewed: Croucher et al. 1995; open cavities of Goff et al. 2012 have 0.28",
     )  # fmt: skip
     activation_frequency_per_year: float | None = number(
         None, "activation frequency (Ac.f), instead of the cell model's",

@@ -36,7 +36,7 @@ class Load(Section):
         AXES,
         'axis of the daily compression; "estimated": along all three, so that the bone is loaded as evenly as can be; '
         '"none": load is not felt',
-        source="estimate: Christen et al. 2012 (unverified)",
+        source="estimate: after Christen et al. 2012",
     )
     every_months: float = number(
         6.0, "time between two solutions of micro-FE", unit="month", low=0.25, high=120, usual="1 to 12"

@@ -20,7 +20,7 @@ def estradiol(kind: str, y: float) -> float:
     if kind == "none":
         return 1.0
     if kind == "surgical":
-        return 1.0 if y < 0 else 0.10 + 0.90 * np.exp(-y / 0.02)
+        return 1.0 if y < 0 else 0.22 + 0.78 * np.exp(-y / 0.02)
     return 0.326 ** (1 / (1 + np.exp(-y / 0.55))) * (0.229 / 0.326) ** (1 / (1 + np.exp(-(y - 7) / 0.5)))
 
 

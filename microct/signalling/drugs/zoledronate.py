@@ -28,5 +28,7 @@ class Constants:
     half_mg: float = constant(
         0.35, "mg", "amount on the surface at half its effect", "Grey 2017: 1 mg acts as 5 mg for 2 yr", fitted=True
     )
-    block_most: float = constant(1.75, "1", "most block of births", "biopsies: Ac.f -63 % (unverified)", fitted=True)
+    block_most: float = constant(
+        1.75, "1", "most block of births", "Recker 2008, biopsies: bone turnover -63 %", fitted=True
+    )
     life_most: float = constant(0.05, "1", "most block of osteoclast life")
