@@ -111,16 +111,15 @@ def test_what_nodes_ask_of_their_voxels_is_what_voxels_add_to_their_nodes(
     points = beside.smoothing.shape[0]
     x = np.zeros((points, 2, 3), np.float32)
     x[: len(bone.positions)] = np.random.default_rng(4).standard_normal((len(bone.positions), 2, 3))
+    interpreted = partial(fused_products.nodes_fused, partial(fused.launched, interpret=True))
+    launches = jax.jit(interpreted), partial(fused_products.nodes_fused, fused.spread)
     for poisson, kind, error in ((0.3, np.float32, 1e-5), (0.0, np.float64, 1e-12), (0.45, np.float64, 1e-12)):
         with jax.enable_x64(kind is np.float64):
             matrix = jnp.asarray(elasticity.stiffness_matrix(poisson).astype(kind))
             moved = jnp.asarray(x.astype(kind))
             y = [np.asarray(multigrid_products.fine_product(each, moved, matrix)) for each in (alone, beside)]
             given = moved, beside.around, beside.modulus, matrix
-            of_kernel, of_list = (
-                fused_products.nodes_fused(launch, *given)
-                for launch in (partial(fused.launched, interpret=True), fused.spread)
-            )
+            of_kernel, of_list = (launch(*given) for launch in launches)
             unit = jnp.asarray(np.random.default_rng(5).standard_normal((2, 24)).astype(kind))
             f = [np.asarray(multigrid_products.fine_forces(each, unit)) for each in (alone, beside)]
         assert y[1].dtype == of_kernel.dtype == of_list.dtype == kind
