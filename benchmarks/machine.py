@@ -69,11 +69,8 @@ class Record:
             "settings": settings,
             "answer": {},
         }
-        if folder is None:
-            folder = Path(os.environ.get("MICROCT_BENCH_OUT") or Path(__file__).parent / "results")
-        folder.mkdir(parents=True, exist_ok=True)
-        device = "-".join(about["devices"][0].lower().split())
-        self.path = folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
+        self.path = _path(question, about, folder)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -120,7 +117,8 @@ def recorded_answer(question: str, folder: Path | None = None) -> dict[str, Any]
 
 
 def _path(question: str, about: dict[str, Any], folder: Path | None) -> Path:
-    folder = Path(__file__).parent / "results" if folder is None else folder
+    if folder is None:
+        folder = Path(os.environ.get("MICROCT_BENCH_OUT") or Path(__file__).parent / "results")
     device = "-".join(about["devices"][0].lower().split())
     return folder / f"{question}-{device}-{about['cores']}cores-{about['microct']}.json"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from microct.signalling.drugs.pharmacy import REGIMENS
 from microct.signalling.knock_outs import KNOCK_OUTS
 from microct.simulation.config import Study
 
@@ -52,7 +53,8 @@ SECTIONS = {
     "osteocytes": "Osteocytes and microdamage: where they call BMUs (docs/science-tissue.md). Their number is always"
     " reported.",
     "report": "What is measured, and how it is called.",
-    "drug": "A drug that is given: one table `[[drug]]` each, as many as wanted; a combination or a sequence.",
+    "drug": "A drug that is given: one table `[[drug]]` each, as many as wanted; a combination or a sequence."
+    " Doses of one drug that is given twice add up; a drug that starts after the last year does nothing.",
 }
 
 
@@ -74,6 +76,13 @@ def page() -> str:
                 usual = f"{row.usual} {row.unit}".strip() if row.usual else ""
                 lines.append(f"| `{row.key}` | {default} | {row.allowed} | {usual} | {row.meaning} | {row.source} |")
         lines.append("")
+    lines += ["How the drugs are given where a study does not say otherwise:", ""]
+    lines += ["| drug | dose | every | how | source |", "|---" * 5 + "|"]
+    for name, usual in REGIMENS.items():
+        lines.append(
+            f"| {name} | {usual.dose:g} {usual.unit} | {usual.interval_d:g} days | {usual.route} | {usual.source} |"
+        )
+    lines.append("")
     lines.append("Pathways that `knock_out` knows: " + ", ".join(f"`{name}`" for name in KNOCK_OUTS) + ".")
     return "\n".join(lines) + "\n"
 

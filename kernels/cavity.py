@@ -34,6 +34,8 @@ Array = Any
 BONE = w.BONE
 FULL = w.FULL
 SUB = 256  # depths are integers, in 1/256 of a voxel
+#: Deepest voxel below the surface that a window can hold.
+DEEPEST_VOXEL = 30
 FRONT = 4096  # a front at 4096 has the profile's full depth
 FRONT_LIMIT = 5120  # the mass rule may deepen a cavity by a quarter at most
 PROFILE_EXPONENT = 3  # p in depth = mean (1 + 1/p) (1 - (rho/R)^(2p))
@@ -53,7 +55,7 @@ class Geometry:
 
     Attributes:
         window: edges of the block of voxels that a cavity may touch, (z, y, x).
-        reach: deepest voxel below the surface, at most 30.
+        reach: deepest voxel below the surface, at most `DEEPEST_VOXEL`.
         entries: voxels that one BMU's list can hold, a multiple of 32 and at most 262144.
         usual: voxels that most lists hold at most, a multiple of 32: where one worker carves alone, lists of no more
             are worked out in less time. 0: as many as the longest.
@@ -65,8 +67,8 @@ class Geometry:
     usual: int = 0
 
     def __post_init__(self) -> None:
-        if self.reach > 30:
-            raise ValueError(f"reach must be at most 30 voxels, got {self.reach}: use larger voxels")
+        if self.reach > DEEPEST_VOXEL:
+            raise ValueError(f"reach must be at most {DEEPEST_VOXEL} voxels, got {self.reach}: use larger voxels")
         if self.entries % 32 or not 0 < self.entries <= MOST_ENTRIES:
             raise ValueError(f"entries must be a multiple of 32 up to {MOST_ENTRIES}, got {self.entries}")
         if self.usual % 32 or not 0 <= self.usual <= self.entries:
@@ -223,7 +225,7 @@ def carve(
     share_here = ((key >> _SHARE_BIT) & 0xFF).astype(jnp.float32) / 255.0
     peak = depth * (1.0 + 1.0 / PROFILE_EXPONENT) * SUB
     profile = jnp.round(peak * (1.0 - share_here**PROFILE_EXPONENT)).astype(jnp.int32)
-    profile = jnp.clip(profile, 0, 30 * SUB)
+    profile = jnp.clip(profile, 0, DEEPEST_VOXEL * SUB)
 
     deepest = jnp.zeros_like(profile) if modeling else (FRONT_LIMIT * profile) >> 12
     highest = jnp.round(growth * SUB).astype(jnp.int32)

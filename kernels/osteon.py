@@ -97,7 +97,7 @@ def tunnel(inside: Array, course: Course, radius: Array, area: Array, cones: Con
     ]
     squared = across[0] * across[0] + across[1] * across[1] + across[2] * across[2]
     distance = jnp.round(jnp.sqrt(squared.astype(jnp.float32))).astype(jnp.int32)
-    profile = jnp.clip(jnp.round(radius * cav.SUB), 1, 30 * cav.SUB).astype(jnp.int32)
+    profile = jnp.clip(jnp.round(radius * cav.SUB), 1, cav.DEEPEST_VOXEL * cav.SUB).astype(jnp.int32)
     members = w.Ranked.of(inside & (distance - cav.SUB // 2 < profile))
     code = w.direction_code(*(part.astype(jnp.float32) for part in across))
 

@@ -59,7 +59,8 @@ def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array, onc
 
     Returns:
         (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
-        depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces].
+        depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces],
+        slope of bone along the three axes.
     """
     shape = fraction.shape
     faces, gradient, sides = w.surface_area(fraction, owned, once)

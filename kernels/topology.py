@@ -29,11 +29,6 @@ def euler_characteristic(histogram: np.ndarray) -> float:
     return float(np.asarray(histogram, float) @ CONTRIBUTIONS)
 
 
-def connectivity(histogram: np.ndarray) -> float:
-    """Edge-corrected number of connections that can be cut before bone falls apart: 1 - Euler characteristic."""
-    return 1.0 - euler_characteristic(histogram)
-
-
 def _contributions() -> np.ndarray:
     """(256,) vertex - edges / 2 + faces / 4 - cubes / 8 around the middle of each pattern."""
     vertex = PATTERNS.any(axis=1).astype(float)

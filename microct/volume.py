@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +33,17 @@ def checked_spacing(spacing_mm: tuple[float, float, float], source: str) -> tupl
             f"{low:g} and {high:g} mm (usual: 0.005 to 0.1); give it with --voxel-size-um or voxel_size_um="
         )
     return spacing  # type: ignore[return-value]
+
+
+def spacing_of(voxel_size_um: float | Sequence[float]) -> tuple[float, ...]:
+    """(z, y, x) [mm] of a voxel size in um, one number or three; `VoxelSizeError` where it is neither."""
+    try:
+        sizes = np.broadcast_to(np.asarray(voxel_size_um, dtype=float), (3,))
+    except (TypeError, ValueError):
+        raise VoxelSizeError(
+            f"voxel_size_um: expected one number or three (z, y, x) in um (usual: 5 to 100), got {voxel_size_um!r}"
+        ) from None
+    return tuple(float(size) / 1000.0 for size in sizes)
 
 
 @dataclass(frozen=True)
@@ -97,12 +108,15 @@ class Volume:
         object.__setattr__(self, "spacing_mm", checked_spacing(self.spacing_mm, self.provenance.source))
 
     @classmethod
-    def from_array(cls, array_zyx: np.ndarray, voxel_size_um: float | tuple[float, float, float]) -> Volume:
-        """Make a volume from an array.
+    def from_array(
+        cls, array_zyx: np.ndarray, voxel_size_um: float | tuple[float, float, float], kind: str = ""
+    ) -> Volume:
+        """Make a volume from an array, which is copied.
 
         Args:
             array_zyx: (nz, ny, nx) numbers or bools.
             voxel_size_um: edge of a voxel [um], one number or one for each of (z, y, x).
+            kind: "fraction" where uint8 values are bone fraction, 0 to 255.
 
         Raises:
             InputError: not three axes, empty, not numeric, NaN or infinite.
@@ -114,13 +128,12 @@ class Volume:
             >>> Volume.from_array(np.ones((4, 4, 4), bool), voxel_size_um=20).size_mm
             (0.08, 0.08, 0.08)
         """
-        array = np.ascontiguousarray(array_zyx)
+        array = np.array(array_zyx, order="C")  # a copy: what the caller does to theirs changes nothing here
         if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and not np.little_endian):
             array = array.astype(array.dtype.newbyteorder("<"))
-        sizes = np.broadcast_to(np.asarray(voxel_size_um, dtype=float), (3,))
-        spacing = tuple(float(size) / 1000.0 for size in sizes)
+        spacing = spacing_of(voxel_size_um)
         digest = hashlib.sha256(array.tobytes()).hexdigest()
-        return cls(array, spacing, provenance=Provenance("array", digest))  # type: ignore[arg-type]
+        return cls(array, spacing, provenance=Provenance("array", digest), kind=kind)  # type: ignore[arg-type]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -161,9 +174,31 @@ class Volume:
         bone = values == high
         return bone if bool((bone | (values == low)).all()) else None
 
+    def fraction(self) -> np.ndarray | None:
+        """(nz, ny, nx) uint8 bone fraction, 0 to 255, of a bone fraction or a mask; None of grey values."""
+        if self.kind == "fraction":
+            return self.values
+        bone = self.binary()
+        return None if bone is None else bone * np.uint8(255)
+
     def with_values(self, values: np.ndarray, step: str, **changes: object) -> Volume:
         """The same place, and kind where it fits, with other voxels; ``step`` says in one sentence what was done."""
         if values.dtype != np.uint8:
             changes = {"kind": "", **changes}
         provenance = replace(self.provenance, steps=(*self.provenance.steps, step))
         return replace(self, values=values, provenance=provenance, **changes)  # type: ignore[arg-type]
+
+
+def expected_volume(volume: object, name: str) -> Volume:
+    """``volume`` where it is one; else `InputError`, which says after ``name`` how to make one.
+
+    Args:
+        volume: what was handed in.
+        name: of the function that asks.
+    """
+    if not isinstance(volume, Volume):
+        raise InputError(
+            f"{name}: expected a microct.Volume, got {type(volume).__name__}; "
+            "make one of an array by Volume.from_array(array, voxel_size_um), of a file by microct.read(path)"
+        )
+    return volume

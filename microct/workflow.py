@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from microct.io.run_folder import RunFolder
 from microct.simulation.config import Study
 from microct.status import InputError, Preempted, StudyError
 from microct.table import Table
-from microct.volume import Volume
+from microct.volume import Volume, expected_volume
 
 if TYPE_CHECKING:
     from microct.simulation.build import Model
@@ -70,18 +71,6 @@ class RunResult:
             InputError: as `at`.
         """
         return self.folder.read_frame(year, "fallen").values if "fallen" in self.folder.fields else None
-
-
-def prepare(study: Study, base: Path | None = None) -> Volume:
-    """Read and segment the scan, or load the sample, that a study names.
-
-    Args:
-        study: with a ``scan`` section; ``base`` is the folder from which its file name is meant.
-
-    Returns:
-        Bone fraction, uint8.
-    """
-    return _prepared(_scan_of(study, base), study)
 
 
 def _scan_of(study: Study, base: Path | None) -> Volume:
@@ -162,7 +151,7 @@ def simulate(
 
     Args:
         volume: bone as it is, on which nothing of the study's [scan] is done: bone fraction (uint8, 0 to 255, as
-            `microct.prepare` and `microct.segment` give) or a binary mask, whose higher value is bone; None: the scan
+            `microct.segment` gives) or a binary mask, whose higher value is bone; None: the scan
             that the study names.
         study: what is asked for.
         out: folder to make.
@@ -170,7 +159,8 @@ def simulate(
         base: folder from which the study's file name is meant.
 
     Raises:
-        InputError: the bone cannot be remodeled. StudyError: the study or the folder is not usable.
+        InputError: the bone cannot be remodeled. StudyError: the study or the folder is not usable, or the study has
+            not a single step.
         StorageError: writing failed. Preempted: stopped by SIGINT or SIGTERM after a checkpoint.
 
     Example:
@@ -182,8 +172,16 @@ def simulate(
         '%'
     """
     from microct.simulation.build import build, first_state
+    from microct.simulation.calendar import Calendar
 
-    scan = _scan_of(study, base) if volume is None else volume
+    if not isinstance(study, Study):
+        raise StudyError(
+            f'study: expected a microct.Study, got {type(study).__name__}; make one by Study.from_toml("study.toml") '
+            "or Study().with_values(...)"
+        )
+    _check_place(out)
+    Calendar.of(study)  # refuses a study without a single step before a large scan is read
+    scan = _scan_of(study, base) if volume is None else expected_volume(volume, "simulate")
     bone = _prepared(scan, study) if volume is None else volume
     bone = _as_fraction(bone)
     model = build(bone, study, _cortex_of(study, scan, bone, base))
@@ -194,19 +192,24 @@ def simulate(
     return open(folder.path)
 
 
+def _check_place(out: object) -> None:
+    """Refuse what cannot be the name of a folder."""
+    if not isinstance(out, str | os.PathLike):
+        raise StudyError(f'out: expected the name of a run folder, for instance "runs/first", got {type(out).__name__}')
+
+
 def _as_fraction(volume: Volume) -> Volume:
-    """A mask as bone fraction; what is no mask as it is."""
-    if not isinstance(volume, Volume):
+    """A bone fraction as it is, a mask as one of 0 and 255; grey values are refused."""
+    values = volume.fraction()
+    if values is None:
         raise InputError(
-            f"expected a microct.Volume, got {type(volume).__name__}; "
-            "make one of an array by Volume.from_array(array, voxel_size_um)"
+            f"{volume.provenance.source}: expected a bone fraction or a mask, got grey values from "
+            f"{volume.values.min():g} to {volume.values.max():g}; use microct.segment first, or say that they are a "
+            'bone fraction: Volume.from_array(array, voxel_size_um, kind="fraction")'
         )
-    mask = None if volume.kind == "fraction" else volume.binary()
-    if mask is None:
+    if volume.kind == "fraction":
         return volume
-    return volume.with_values(
-        mask.astype(np.uint8) * np.uint8(255), "mask taken as bone fraction 0 and 255", kind="fraction"
-    )
+    return volume.with_values(values, "mask taken as bone fraction 0 and 255", kind="fraction")
 
 
 def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
@@ -223,6 +226,7 @@ def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:
     from microct.simulation.build import build
     from microct.simulation.snapshot import place_of, restored
 
+    _check_place(out)
     folder = RunFolder.open(out)
     study = Study.from_toml(folder.study_text)
     with folder.lock():
@@ -253,6 +257,7 @@ def open(out: str | Path) -> RunResult:
     Raises:
         InputError: not a run.
     """
+    _check_place(out)
     folder = RunFolder.open(out)
     return RunResult(folder.path, Study.from_toml(folder.study_text), folder)
 

@@ -28,6 +28,9 @@ _LEAST_COMMON = 0.5
 #: the bone lost moves them by 0.09.
 _THRESHOLDS_APART = 0.15
 
+#: What the table says of BV: change is that of whole voxels, and BV is counted as it is.
+WHOLE = "whole voxels, partial ones as bone or marrow"
+
 
 def register(app: App) -> None:
     """Add the command of this file."""
@@ -259,5 +262,7 @@ def _with_volumes(table: Table, laid: Laid, region: np.ndarray, first: str, seco
     rows: list[Row] = []
     for scan, name in ((laid.first, first), (laid.second, second)):
         found = volume_rows(specimen_of(scan, region, None))
-        rows += [replace(row, sample=name) for row in found if row.symbol in ("TV", "BV", "BV/TV")]
+        rows += [
+            replace(row, sample=name, note=row.note or WHOLE) for row in found if row.symbol in ("TV", "BV", "BV/TV")
+        ]
     return Table((*rows, *table.rows), table.parameters)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from microct.status import InputError
-from microct.volume import Volume
+from microct.volume import Volume, expected_volume
 
 #: Residual above which scans are not rightly laid over each other: bones turned by up to 15 degrees and moved by up to
 #: 1.4 mm end at 0.02 to 0.60 (0.60 where the noise of a voxel is half of the contrast of bone, 0.48 where a third of
@@ -53,8 +53,10 @@ def register(fixed: Volume, moving: Volume, *, levels: tuple[int, ...] | None = 
         steps: at most so many at each level.
 
     Raises:
-        InputError: voxel sizes that differ, or scans that do not overlap.
+        InputError: not a `Volume`; voxel sizes that differ, or scans that do not overlap.
     """
+    for scan in (fixed, moving):
+        expected_volume(scan, "register")
     edge = fixed.voxel_size_um / 1000.0
     if abs(moving.voxel_size_um / fixed.voxel_size_um - 1.0) > 1e-3:
         raise InputError(

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from microct.imaging.refining import along, refined
 from microct.status import InputError
-from microct.volume import Volume, checked_spacing
+from microct.volume import Volume, checked_spacing, expected_volume, spacing_of
 
 
 def crop(volume: Volume, box: Sequence[Sequence[int | None] | None]) -> Volume:
@@ -82,9 +82,11 @@ def resample(volume: Volume, voxel_size_um: float | Sequence[float]) -> Volume:
         >>> resample(Volume.from_array(np.ones((9, 9, 9)) > 0, 20), voxel_size_um=60).shape
         (3, 3, 3)
     """
-    sizes = np.broadcast_to(np.asarray(voxel_size_um, dtype=float), (3,))
-    spacing = checked_spacing(tuple(float(size) / 1000.0 for size in sizes), "resample")  # type: ignore[arg-type]
-    values, averaged = _as_fraction(volume.values)
+    expected_volume(volume, "resample")
+    spacing = checked_spacing(spacing_of(voxel_size_um), "resample")  # type: ignore[arg-type]
+    # a block cut from within a mask of 0 and 1 is bone throughout, not grey
+    inside = volume.kind != "fraction" and volume.values.dtype == np.uint8 and volume.values.max() <= 1
+    values, averaged = _as_fraction(volume.values != 0 if inside else volume.values)
     is_fraction = averaged and (volume.kind == "fraction" or _two_valued(values))
     smooth = is_fraction and bool(values.min() < values.max())
     starts, finer, coarser, widths = [], [], [], []

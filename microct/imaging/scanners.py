@@ -53,21 +53,20 @@ def density(bone: Volume, tissue_mgha: float | np.ndarray = TISSUE_DENSITY) -> V
     """Density of mineral of each voxel [mgHA/cm3], float32.
 
     Args:
-        bone: bone fraction (uint8, 0 to 255) or a bool mask.
+        bone: bone fraction (uint8, 0 to 255) or a mask.
         tissue_mgha: mineral of tissue [mgHA/cm3], one number or one for each voxel.
     """
-    values = bone.values
-    if values.dtype not in (np.uint8, np.bool_):
-        raise InputError(
-            f"density: expected uint8 bone fraction or a bool mask, got {values.dtype}; use microct.segment"
-        )
+    values = bone.fraction()
+    values = bone.values if values is None else values
+    if values.dtype != np.uint8:
+        raise InputError(f"density: expected uint8 bone fraction or a mask, got {values.dtype}; use microct.segment")
     tissue = np.asarray(tissue_mgha, np.float32)
     if (tissue.ndim and tissue.shape != values.shape) or not (tissue >= 0.0).all():
         raise InputError(
             "density: expected tissue mineral of 0 mgHA/cm3 or more (usual: 800 to 1300), one number or one for each "
             f"voxel of {values.shape}"
         )
-    share = values.astype(np.float32) * np.float32(1.0 if values.dtype == np.bool_ else 1.0 / 255.0)
+    share = values.astype(np.float32) * np.float32(1.0 / 255.0)
     return bone.with_values(share * tissue, "density of mineral [mgHA/cm3]", kind="")
 
 
@@ -131,7 +130,7 @@ def scan_as(mineral: Volume, scanner: Scanner | str, seed: int = 0) -> Volume:
     Args:
         mineral: density [mgHA/cm3], from `density`, on voxels finer than the scanner's.
         scanner: or its name in `SCANNERS`.
-        seed: of the noise.
+        seed: of the noise, a whole number of 0 or more.
 
     Returns:
         Density [mgHA/cm3], float32, on the scanner's voxels: blurred (the block's faces are mirrors, so that its
@@ -139,12 +138,15 @@ def scan_as(mineral: Volume, scanner: Scanner | str, seed: int = 0) -> Volume:
         voxel at its faces is cut off.
 
     Raises:
-        StudyError: an unknown scanner. InputError: voxels coarser than the scanner's, or a block too small.
+        StudyError: an unknown scanner, or a seed that is none.
+        InputError: voxels coarser than the scanner's, or a block too small.
     """
     if isinstance(scanner, str):
         if scanner not in SCANNERS:
             raise StudyError(f"scanner {scanner!r}: expected one of {', '.join(SCANNERS)}, or a Scanner")
         scanner = SCANNERS[scanner]
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+        raise StudyError(f"seed: expected a whole number of 0 or more (usual: any), got {seed!r}")
     new = scanner.voxel_um / 1000.0
     if max(mineral.spacing_mm) > new * 1.001:
         raise InputError(

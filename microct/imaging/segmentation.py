@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from microct.status import InputError, StudyError
-from microct.volume import Volume
+from microct.volume import Volume, expected_volume
 
 #: Bone is 26-connected: voxels that share a corner belong together (Odgaard, Gundersen 1993).
 BONE_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
@@ -35,7 +35,7 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
 
     Raises:
         StudyError: threshold or sigma is not a usable number or name.
-        InputError: no bone, or nothing but bone.
+        InputError: not a `Volume`; no bone, or nothing but bone.
 
     Source:
         Otsu 1979, doi:10.1109/TSMC.1979.4310076 (by scikit-image); Bouxsein et al. 2010, doi:10.1002/jbmr.141.
@@ -48,6 +48,7 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
         >>> segment(Volume.from_array(grey, voxel_size_um=20)).values.mean() / 255
         np.float64(0.5)
     """
+    expected_volume(volume, "segment")
     _check(threshold, sigma)
     source = volume.provenance.source
     low, high = volume.values.min(), volume.values.max()
@@ -106,8 +107,9 @@ def otsu(volume: Volume, sigma: float = 0.0) -> float:
     """The threshold that `segment` takes for "otsu", so that several scans can share it.
 
     Raises:
-        StudyError: sigma out of its range. InputError: every voxel is the same.
+        StudyError: sigma out of its range. InputError: not a `Volume`; every voxel is the same.
     """
+    expected_volume(volume, "otsu")
     _check("otsu", sigma)
     grey, _ = _smoothed(volume.values, sigma)
     if grey.min() == grey.max():
@@ -119,11 +121,16 @@ def otsu(volume: Volume, sigma: float = 0.0) -> float:
 
 
 def _check(threshold: str | float, sigma: float) -> None:
-    number = isinstance(threshold, int | float | np.number) and not isinstance(threshold, bool)
-    if not (threshold == "otsu" if isinstance(threshold, str) else number and math.isfinite(threshold)):
+    if not (threshold == "otsu" if isinstance(threshold, str) else _is_number(threshold)):
         raise StudyError(f'threshold: expected "otsu" or a finite grey value, got {threshold!r}')
-    if not (math.isfinite(sigma) and 0.0 <= sigma <= 20.0):
+    if not (_is_number(sigma) and 0.0 <= sigma <= 20.0):
         raise StudyError(f"sigma: expected 0 to 20 voxels (usual: 0 to 2), got {sigma!r}")
+
+
+def _is_number(value: object) -> bool:
+    """Whether it is one finite number; a flag or a numeral in quotes is none."""
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def _smoothed(values: np.ndarray, sigma: float) -> tuple[np.ndarray, str]:

@@ -48,7 +48,8 @@ def sample(
 
     ``"trabecular"`` is a network of plates and rods around marrow cells that are longer along z. ``"cortical"`` is a
     piece of shaft along z: air at low y, a curved cortex with Haversian and Volkmann canals, trabeculae behind it,
-    marrow at high y. The bone is one connected piece. It depends on everything but the voxel size.
+    marrow at high y. The bone is one connected piece. It depends on everything but the
+    voxel size, as long as ``size_mm`` is a whole number of voxels (else the block, and with it the bone, is another).
 
     Args:
         kind: "trabecular" or "cortical".

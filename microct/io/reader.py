@@ -120,7 +120,7 @@ def settle(scan: Scan, given_mm: tuple[float, float, float] | None) -> Volume:
     """The volume of ``scan``, with the voxel size given or else the one that the file states."""
     if given_mm is None and scan.spacing.mm is None:
         raise VoxelSizeError(f"{scan.name}: voxel size unknown: {scan.spacing.note}; {HOW_TO_GIVE}")
-    provenance = scan.provenance or Provenance(scan.name, scan.sha256, header=scan.header)
+    provenance, origin = scan.provenance or Provenance(scan.name, scan.sha256, header=scan.header), scan.origin_mm
     if given_mm is None:
         if scan.provenance is None:
             step = f"read as {scan.format}, voxel size {micrometers(scan.spacing.mm)} from {scan.spacing.note}"
@@ -129,10 +129,14 @@ def settle(scan: Scan, given_mm: tuple[float, float, float] | None) -> Volume:
         instead = micrometers(scan.spacing.mm) if scan.spacing.mm else f"unknown ({scan.spacing.note})"
         step = f"read as {scan.format}, voxel size {micrometers(given_mm)} given; the file's: {instead}"
         provenance = replace(provenance, steps=(*provenance.steps, step))
+        if scan.spacing.mm:  # the place of the first voxel is as many voxels from the world's as the file says
+            along = np.linalg.solve(np.asarray(scan.direction, float).T, np.asarray(origin, float))
+            along *= np.asarray(given_mm) / np.asarray(scan.spacing.mm)
+            origin = tuple((along @ np.asarray(scan.direction, float)).tolist())
     return Volume(
         np.ascontiguousarray(scan.values),
         given_mm or scan.spacing.mm,  # type: ignore[arg-type]
-        scan.origin_mm,
+        origin,
         scan.direction,
         provenance,
         scan.kind,

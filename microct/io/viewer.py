@@ -26,6 +26,7 @@ from microct.io.safe_file import SafeFile, replacing, require_space, storage_err
 from microct.io.safe_hdf5 import chunk_shape, create_dataset, reading_hdf5, write_array, writing_hdf5
 from microct.quantities import QUANTITIES
 from microct.status import InputError, InternalError
+from microct.table import listed_times, nearest_time
 from microct.volume import Volume
 
 SCHEMA = 1
@@ -148,9 +149,9 @@ def read_frame(path: Path, grid: Volume, time_yr: float, field: str) -> tuple[Fr
     with reading_hdf5(path) as h5:
         found = _frames_of(h5, path)
         times = [frame.info.time_yr for frame in found]
-        index = _nearest(times, time_yr)
+        index = nearest_time(times, time_yr)
         if index is None:
-            raise InputError(f"{path}: nothing at {time_yr:g} yr; available: {_listed(times)} yr")
+            raise InputError(f"{path}: nothing at {time_yr:g} yr; available: {listed_times(times)} yr")
         cells = h5["VTKHDF/CellData"]
         if field not in cells:
             raise InputError(f"{path}: no field {field!r}; available: {', '.join(sorted(cells))}")
@@ -162,21 +163,6 @@ def read_frame(path: Path, grid: Volume, time_yr: float, field: str) -> tuple[Fr
 def _stored_shape(count: int, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Axes of a field on disk: (T, z, y, x), and (z, y, x) where there is one frame."""
     return (count, *shape) if count > 1 else shape
-
-
-def _nearest(times: Sequence[float], wanted: float) -> int | None:
-    """Index of the nearest time if it is within half an interval; half a day where a lone frame has no interval."""
-    if not math.isfinite(wanted):
-        return None
-    index = min(range(len(times)), key=lambda i: abs(times[i] - wanted))
-    gaps = [abs(times[i] - times[index]) for i in (index - 1, index + 1) if 0 <= i < len(times)]
-    within = 0.5 * max(gaps) if gaps else 0.5 / 365.25
-    return index if abs(times[index] - wanted) <= within * (1 + 1e-9) else None
-
-
-def _listed(times: Sequence[float]) -> str:
-    shown = [f"{time:g}" for time in times]
-    return ", ".join(shown if len(shown) <= 24 else [*shown[:12], "...", *shown[-12:]])
 
 
 def _cells(name: str, field: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 
 from microct.io.safe_file import SafeFile, replacing, require_space
 from microct.io.volume_hdf5 import write as write_h5
-from microct.status import StorageError, StudyError
+from microct.status import InputError, StorageError, StudyError
 from microct.table import Table
 from microct.volume import Volume
 
@@ -38,7 +38,8 @@ def write(what: Volume | Table, path: str | os.PathLike[str]) -> Path:
         The path.
 
     Raises:
-        StudyError: another ending. StorageError: a type that the format lacks, disk full, no such folder, not writable.
+        StudyError: another ending. InputError: neither volume nor table.
+        StorageError: a type that the format lacks, disk full, no such folder, not writable.
 
     Example:
         >>> import os, tempfile
@@ -48,6 +49,11 @@ def write(what: Volume | Table, path: str | os.PathLike[str]) -> Path:
         >>> read(write(cube, os.path.join(tempfile.mkdtemp(), "cube.nrrd"))).spacing_mm
         (0.02, 0.02, 0.02)
     """
+    if not isinstance(what, Volume | Table):
+        raise InputError(
+            f"write: expected a microct.Volume or Table, got {type(what).__name__}; "
+            "make a volume of an array by Volume.from_array(array, voxel_size_um)"
+        )
     path = Path(path)
     if isinstance(what, Table):
         if path.suffix.lower() != ".csv":

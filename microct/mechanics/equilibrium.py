@@ -80,13 +80,15 @@ class Solution:
 
 @dataclass
 class Equilibrium:
-    """A solver that keeps its compiled shapes and its last solution from call to call.
+    """A solver that keeps what it may use again from call to call: compiled shapes, and the numbering of a bone.
 
     Attributes:
         poisson_ratio: of the tissue.
         tolerance: residual over load at which to stop.
         room: share by which bone may grow before shapes change (and are compiled anew).
         limit: steps at most.
+        capacity: sizes of lists for which programs are compiled.
+        structure: nodes and cells of the last bone, kept while only its moduli change.
     """
 
     poisson_ratio: float = 0.3

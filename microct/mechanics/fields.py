@@ -25,10 +25,3 @@ def effective_strain(energy_density: np.ndarray, modulus: np.ndarray) -> np.ndar
 def stress(strain: np.ndarray, modulus: np.ndarray, poisson_ratio: float) -> np.ndarray:
     """(n, 6) stress [MPa] in the order of ``strain``."""
     return modulus[:, None] * (strain @ isotropic(poisson_ratio).astype(strain.dtype))
-
-
-def von_mises(stress: np.ndarray) -> np.ndarray:
-    """(n,) von Mises stress [MPa] of (n, 6) stresses."""
-    normal, shear = stress[:, :3], stress[:, 3:]
-    spread = sum((normal[:, a] - normal[:, (a + 1) % 3]) ** 2 for a in range(3))
-    return np.sqrt(spread / 2 + 3 * (shear**2).sum(axis=1))

@@ -1,4 +1,7 @@
-"""Load cases: which nodes are held or moved, and by how much. Displacement in voxel edges, forces in newton."""
+"""Load cases: which nodes are held or moved, and by how much. Displacement in voxel edges.
+
+Forces are those on a bone of unit edge, MPa * voxel edge^2: newton over the square of the edge in mm.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class LoadCase:
         fixed: (nodes, 3) bool, where displacement along (z, y, x) is given.
         displacement: (nodes, cases, 3) given displacement in voxel edges; elsewhere ignored, but for an affine field of
             a periodic mesh, which is all of it.
-        force: (nodes, cases, 3) given forces [N], or None.
+        force: (nodes, cases, 3) given forces [MPa * voxel edge^2], or None.
         strain: (cases, 3, 3) average strain of a periodic mesh, or None.
     """
 
@@ -154,7 +157,7 @@ def node_sets(
         mesh: of the bone; ``mesh.positions`` says where its nodes are.
         fixed: (nodes, 3) bool.
         displacement: (nodes, 3) or (nodes, cases, 3) in voxel edges.
-        force: the same shape [N], or None.
+        force: the same shape [MPa * voxel edge^2: newton over the square of the edge in mm], or None.
         name: for messages.
     """
     moved = np.asarray(displacement, float).reshape(len(mesh.positions), -1, 3)

@@ -14,47 +14,63 @@ TISSUE_MODULUS_MPA = 10_000.0
 #: Poisson's ratio of bone tissue, customary.
 POISSON_RATIO = 0.3
 
-#: E = 84.37 alpha^2.74 GPa for ash fraction alpha (Hernandez et al. 2001, with bone volume 1; via docs of the cell
-#: models; not verified here).
-ASH_MODULUS_MPA, ASH_EXPONENT = 84_370.0, 2.74
+
+#: More values than these are no mask of labels but grey values; fewer where they reach to 255, as bone fractions do.
+_LABELS, _LABELS_TO_255 = 16, 4
+
+#: Least and largest modulus of tissue that is taken, and the usual one.
+_RANGE_MPA = (1.0, 1e6, "5000 to 20000 MPa")
 
 
-#: More values than these are no mask of labels but grey values.
-_LABELS = 16
-
-
-def modulus_field(volume: Volume, youngs_modulus_mpa: float, partial_voxels: bool = False) -> np.ndarray:
+def modulus_field(volume: Volume, youngs_modulus_mpa: float | np.ndarray, partial_voxels: bool = False) -> np.ndarray:
     """Young's modulus of every voxel.
 
     Args:
         volume: bone fraction (kind "fraction"), a mask (`Volume.binary`), or labels of bone above 0.
-        youngs_modulus_mpa: of full bone.
+        youngs_modulus_mpa: of full bone, one number or one for each voxel (nz, ny, nx), as its mineral has it.
         partial_voxels: a partial voxel has its share of the modulus; else a voxel is bone from 128 of 255.
 
     Returns:
         (nz, ny, nx) float32 [MPa], 0 where there is no bone. Shares under 2 % count as nothing.
+
+    Raises:
+        InputError: grey values, or a modulus of other voxels. StudyError: a modulus outside 1 to 10^6 MPa, in bone.
     """
-    checked(youngs_modulus_mpa, "youngs_modulus_mpa", 1.0, 1e6, "5000 to 20000 MPa")
+    share = _share(volume, partial_voxels)
+    if isinstance(youngs_modulus_mpa, int | float | np.number):
+        return share * np.float32(checked(float(youngs_modulus_mpa), "youngs_modulus_mpa", *_RANGE_MPA))
+    tissue = np.asarray(youngs_modulus_mpa, np.float32)
+    if tissue.shape != volume.shape:
+        raise InputError(
+            f"youngs_modulus_mpa: expected one number or one for each of {volume.shape} voxels, got {tissue.shape}"
+        )
+    inside = share > 0
+    if inside.any():
+        for extreme in (tissue[inside].min(), tissue[inside].max()):
+            checked(float(extreme), "youngs_modulus_mpa", *_RANGE_MPA)
+    return np.where(inside, share * tissue, np.float32(0))
+
+
+def _share(volume: Volume, partial_voxels: bool) -> np.ndarray:
+    """(nz, ny, nx) float32 share of the modulus that a voxel has."""
     values = volume.values
-    if volume.kind != "fraction":
-        mask = volume.binary()
-        if mask is None and values.dtype == np.uint8:  # labels of several kinds of bone
-            mask = values > 0 if np.count_nonzero(np.bincount(values.ravel(), minlength=256)) <= _LABELS else None
-        if mask is None:
-            raise InputError(
-                f"{volume.provenance.source}: expected a mask (two values, or at most {_LABELS} labels of uint8) or a "
-                f"bone fraction, got {values.dtype} from {values.min():g} to {values.max():g}; segment the scan first"
-            )
-        return mask.astype(np.float32) * np.float32(youngs_modulus_mpa)
-    if not partial_voxels:
-        return (values >= 128).astype(np.float32) * np.float32(youngs_modulus_mpa)
-    share = values.astype(np.float32) / 255
-    return np.where(share >= 0.02, share * np.float32(youngs_modulus_mpa), 0).astype(np.float32)
-
-
-def modulus_of_ash(ash_fraction: np.ndarray) -> np.ndarray:
-    """Young's modulus [MPa] of tissue of this ash fraction (mass of mineral over dry mass, 0 to 0.7)."""
-    return ASH_MODULUS_MPA * np.asarray(ash_fraction, float) ** ASH_EXPONENT
+    if volume.kind == "fraction":
+        if not partial_voxels:
+            return (values >= 128).astype(np.float32)
+        share = values.astype(np.float32) / 255
+        return np.where(share >= 0.02, share, np.float32(0))
+    mask = volume.binary()
+    if mask is None and values.dtype == np.uint8 and not partial_voxels:  # labels of several kinds of bone
+        levels = np.flatnonzero(np.bincount(values.ravel(), minlength=256))
+        # a bone fraction of few steps whose file does not say what it is reaches to 255
+        mask = values > 0 if len(levels) <= (_LABELS if levels[-1] < 255 else _LABELS_TO_255) else None
+    if mask is None:
+        raise InputError(
+            f"{volume.provenance.source}: expected a mask (two values, or at most {_LABELS} labels of uint8 below 255) "
+            f"or a bone fraction, got {values.dtype} from {values.min():g} to {values.max():g}; segment the scan "
+            'first, or say that it is a bone fraction (kind="fraction")'
+        )
+    return mask.astype(np.float32)
 
 
 def checked(value: float, name: str, low: float, high: float, usual: str) -> float:

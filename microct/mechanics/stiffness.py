@@ -13,7 +13,7 @@ from microct.mechanics.loading import kinematic, periodic
 from microct.mechanics.material import POISSON_RATIO, TISSUE_MODULUS_MPA, checked, modulus_field
 from microct.mechanics.strength import edge_mm
 from microct.status import StudyError
-from microct.volume import Volume
+from microct.volume import Volume, expected_volume
 
 #: Rows of the tensor as reported: xx, yy, zz, yz, xz, xy, as rows of the kernels' zz, yy, xx, yx, zx, zy.
 _REPORTED = [2, 1, 0, 5, 4, 3]
@@ -59,7 +59,7 @@ class StiffnessTensor:
 
 def stiffness_tensor(
     volume: Volume,
-    youngs_modulus_mpa: float = TISSUE_MODULUS_MPA,
+    youngs_modulus_mpa: float | np.ndarray = TISSUE_MODULUS_MPA,
     poisson_ratio: float = POISSON_RATIO,
     boundary: Literal["kinematic", "periodic"] = "kinematic",
     tolerance: float = 1e-5,
@@ -69,7 +69,7 @@ def stiffness_tensor(
 
     Args:
         volume: mask, or bone fraction of 0 to 255; cubic voxels.
-        youngs_modulus_mpa: of bone tissue [MPa].
+        youngs_modulus_mpa: of bone tissue [MPa], one number or (nz, ny, nx), one for each voxel.
         poisson_ratio: of bone tissue.
         boundary: "kinematic", uniform displacement on all faces; or "periodic", where opposite faces are one (bone that
             does not meet on the other side ends there).
@@ -84,7 +84,7 @@ def stiffness_tensor(
     checked(tolerance, "tolerance", 1e-12, 0.1, "1e-5")
     if boundary not in ("kinematic", "periodic"):
         raise StudyError(f'boundary: expected "kinematic" or "periodic", got {boundary!r}')
-    edge_mm(volume)
+    edge_mm(expected_volume(volume, "stiffness_tensor"))
     modulus = modulus_field(volume, youngs_modulus_mpa, partial_voxels)
     bone, _ = loaded_mesh(modulus, None, volume.provenance.source)
     if boundary == "periodic":

@@ -9,7 +9,6 @@ from typing import Literal
 import numpy as np
 
 from microct.kernels.device import let_go_of_programs
-from microct.kernels.elasticity_mesh import Mesh
 from microct.mechanics import fields
 from microct.mechanics.equilibrium import Equilibrium, Solution, loaded_mesh, require
 from microct.mechanics.failure import (
@@ -23,7 +22,7 @@ from microct.mechanics.failure import (
 from microct.mechanics.loading import Ends, axis_number, compression
 from microct.mechanics.material import POISSON_RATIO, TISSUE_MODULUS_MPA, checked, modulus_field
 from microct.status import InputError, StudyError
-from microct.volume import Volume
+from microct.volume import Volume, expected_volume
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Strength:
         strain: the average strain that was applied.
         axis: "z", "y" or "x".
         ends: "clamped", "frictionless" or "clamped-bottom".
-        youngs_modulus_mpa, poisson_ratio: of full bone.
+        youngs_modulus_mpa, poisson_ratio: of full bone; the mean over bone where each voxel has a modulus of its own.
         left_out_voxels: bone in pieces that do not reach from face to face.
         iterations: conjugate gradient steps.
         residual: residual force over load.
@@ -98,7 +97,7 @@ class Strength:
 
 def strength(
     volume: Volume,
-    youngs_modulus_mpa: float = TISSUE_MODULUS_MPA,
+    youngs_modulus_mpa: float | np.ndarray = TISSUE_MODULUS_MPA,
     poisson_ratio: float = POISSON_RATIO,
     strain: float = -0.01,
     axis: Literal["z", "y", "x"] = "z",
@@ -117,7 +116,7 @@ def strength(
 
     Args:
         volume: mask, or bone fraction of 0 to 255; voxels must be cubes.
-        youngs_modulus_mpa: of bone tissue [MPa].
+        youngs_modulus_mpa: of bone tissue [MPa], one number or (nz, ny, nx), one for each voxel.
         poisson_ratio: of bone tissue.
         strain: average strain; negative is compression.
         axis: of the load.
@@ -130,7 +129,7 @@ def strength(
         solver: one whose compiled shapes are to be used; its settings go before those given here.
 
     Raises:
-        InputError: no bone, none on a loaded face, disconnected, voxels that are not cubes, or too large.
+        InputError: not a `Volume`; no bone, none on a loaded face, disconnected, voxels that are not cubes; too large.
         StudyError: a number outside its range.
         MicroctError: the solver did not converge.
 
@@ -141,10 +140,12 @@ def strength(
         >>> round(strength(cube, 1000.0, ends="frictionless").apparent_modulus_mpa, 3)
         1000.0
     """
+    expected_volume(volume, "strength")
     checked(poisson_ratio, "poisson_ratio", 0.0, 0.49, "0.3")
     checked(tolerance, "tolerance", 1e-12, 0.1, "1e-6")
-    if strain == 0 or not np.isfinite(strain) or abs(strain) > 0.5:
-        raise StudyError(f"strain: expected a number other than 0 within -0.5 to 0.5 (usual: -0.01), got {strain}")
+    real = isinstance(strain, int | float | np.integer | np.floating)
+    if not real or strain == 0 or not np.isfinite(strain) or abs(strain) > 0.5:
+        raise StudyError(f"strain: expected a number other than 0 within -0.5 to 0.5 (usual: -0.01), got {strain!r}")
     number = axis_number(axis)
     edge = edge_mm(volume)
     settings = criterion_of(criterion)
@@ -172,8 +173,8 @@ def strength(
         strain=strain,
         axis=axis,
         ends=ends,
-        youngs_modulus_mpa=youngs_modulus_mpa,
-        poisson_ratio=poisson_ratio,
+        youngs_modulus_mpa=_mean_modulus(youngs_modulus_mpa, modulus),
+        poisson_ratio=solver.poisson_ratio,
         left_out_voxels=left_out,
         iterations=solution.iterations,
         residual=solution.residual,
@@ -181,6 +182,11 @@ def strength(
         solution=solution,
         spacing_mm=edge,
     )
+
+
+def _mean_modulus(given: float | np.ndarray, modulus: np.ndarray) -> float:
+    """The modulus of tissue as one number [MPa]."""
+    return float(given) if np.ndim(given) == 0 else float(np.asarray(given)[modulus > 0].mean())
 
 
 def edge_mm(volume: Volume) -> float:
@@ -205,10 +211,3 @@ def load_share(solution: Solution, compartment: np.ndarray, axis: str = "z") -> 
     total = np.bincount(slices, stress, number_of_slices)
     part = np.bincount(slices, stress * inside, number_of_slices)
     return np.divide(part, total, out=np.full(number_of_slices, np.nan), where=total != 0)
-
-
-def nodal_reaction_n(solution: Solution, mesh: Mesh, axis: str, edge: float) -> float:
-    """Sum of the nodes' forces on the upper face along ``axis`` [N]; less exact than the energy's."""
-    number = axis_number(axis)
-    upper = mesh.positions[:, number] == mesh.shape[number]
-    return float(solution.force[upper, 0, number].sum()) * edge**2

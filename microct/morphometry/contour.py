@@ -7,14 +7,25 @@ within it is closed over the trabeculae to give the endosteal surface. All dista
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from microct.kernels import components
 from microct.kernels.distance import UNREACHED, squared_distance
-from microct.status import InputError
-from microct.volume import Volume
+from microct.status import InputError, StudyError
+from microct.volume import Volume, expected_volume
+
+#: Of the numbers of `contours`: from, to, unit, what is usual. Distances suit a mouse to a human bone.
+_RANGES = {
+    "threshold": (-math.inf, math.inf, "in the unit of the voxels", "450 mgHA/cm3"),
+    "sigma": (0.0, 20.0, "voxels", "0 to 2"),
+    "closing_mm": (0.0, 10.0, "mm", "0.2 to 1.5"),
+    "marrow_closing_mm": (0.0, 10.0, "mm", "0.05 to 0.5"),
+    "least_cortex_mm": (0.0, 5.0, "mm", "0.03 to 0.12"),
+    "least_share": (0.0, 1.0, "of the largest", "0.05"),
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,15 @@ class Contours:
         return (self.periosteal > 0) & ~self.trabecular
 
     def bone(self, number: int) -> Contours:
-        """One bone alone."""
+        """One bone alone, which is then number 1; 1 is the largest.
+
+        Raises:
+            StudyError: there is no bone of that number.
+        """
+        count = int(self.periosteal.max(initial=0))
+        if number not in range(1, count + 1):
+            known = f"expected a number from 1 (the largest) to {count}" if count else "the contours hold no bone"
+            raise StudyError(f"bone: {known}, got {number!r}")
         mine = self.periosteal == number
         return Contours(mine.astype(np.uint8), self.trabecular & mine, self.spacing_mm)
 
@@ -66,8 +85,12 @@ def contours(
         least_share: pieces smaller than this share of the largest are not bones.
 
     Raises:
-        InputError: nothing reaches the threshold, or everything does; voxels that are not cubes.
+        InputError: not a `Volume`; nothing reaches the threshold, or everything does; voxels that are not cubes.
+        StudyError: a number outside its range.
     """
+    expected_volume(volume, "contours")
+    _check(threshold=threshold, sigma=sigma, closing_mm=closing_mm, marrow_closing_mm=marrow_closing_mm,
+           least_cortex_mm=least_cortex_mm, least_share=least_share)  # fmt: skip
     edge = volume.voxel_size_um / 1000.0
     dense = smoothed(volume.values, sigma) >= threshold
     if not dense.any() or dense.all():
@@ -92,6 +115,16 @@ def contours(
         periosteal[box][outer] = rank
         trabecular[box] |= inner
     return Contours(periosteal, trabecular, volume.spacing_mm)
+
+
+def _check(**given: object) -> None:
+    """Refuse what is no number, or one outside its range."""
+    for name, value in given.items():
+        low, high, unit, usual = _RANGES[name]
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        if not (number and math.isfinite(value) and low <= value <= high):  # type: ignore[arg-type, operator]
+            bounds = f"from {low:g} to {high:g} " if math.isfinite(low) else ""
+            raise StudyError(f"{name}: expected a number {bounds}{unit} (usual: {usual}), got {value!r}")
 
 
 def smoothed(values: np.ndarray, sigma: float) -> np.ndarray:

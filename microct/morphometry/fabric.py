@@ -43,8 +43,10 @@ def axes_in_words(specimen: Specimen) -> str:
     return "; ".join("(" + ", ".join(f"{part:.4f}" for part in axis) + ")" for axis in found.axes)
 
 
-def normal_rows(surface: SmoothSurface) -> list[Row]:
+def normal_rows(surface: SmoothSurface, specimen: Specimen) -> list[Row]:
     """DA.N: root of the ratio of the largest to the smallest eigenvalue of the tensor of surface normals."""
+    if not specimen.isotropic:
+        return [Row("DA.N", math.nan, convention="normals", note="needs cubic voxels: resample first")]
     values = np.linalg.eigvalsh(surface.normals)
     if surface.area <= 0 or values[0] <= 1e-6 * surface.area:
         return [Row("DA.N", math.nan, convention="normals", note=_UNBOUNDED)]

@@ -37,9 +37,9 @@ def with_intervals(
     Raises:
         StudyError: another number of parts, or blocks below 8 voxels, or fewer than 4 blocks with enough of the mask.
     """
-    if not 2 <= parts <= 8 or min(volume.shape) < 8 * parts:
+    if not isinstance(parts, int | np.integer) or not 2 <= parts <= 8 or min(volume.shape) < 8 * parts:
         raise StudyError(
-            f"bootstrap: expected 2 to 8 parts along each axis of at least 8 voxels, got {parts} of {volume.shape}"
+            f"bootstrap: expected 2 to 8 parts along each axis of at least 8 voxels, got {parts!r} of {volume.shape}"
         )
     edges = [np.linspace(0, n, parts + 1).astype(int) for n in volume.shape]
     wanted = 0.5 * (1.0 if mask is None else np.count_nonzero(mask) / mask.size)

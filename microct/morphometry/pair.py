@@ -51,9 +51,11 @@ def change_map(first: Volume, second: Volume, least_voxels: int = 1) -> Volume:
         raise InputError(f"change map: expected bones on the same voxels, got {first.shape} and {second.shape}")
     scaled = []
     for scan in (first, second):
-        if scan.values.dtype not in (np.uint8, np.bool_):
-            raise InputError(f"change map: expected uint8 bone fraction or a bool mask, got {scan.values.dtype}")
-        scaled.append(scan.values.astype(np.int16) * (255 if scan.values.dtype == np.bool_ else 1))
+        fraction = scan.fraction()
+        fraction = scan.values if fraction is None else fraction
+        if fraction.dtype != np.uint8:
+            raise InputError(f"change map: expected uint8 bone fraction or masks, got {fraction.dtype}")
+        scaled.append(fraction.astype(np.int16))
     old, new = (values >= 128 for values in scaled)
     kept = change(old, new, least_voxels)
     noise = (old ^ new) & ~kept.formed & ~kept.resorbed

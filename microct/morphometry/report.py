@@ -134,7 +134,7 @@ def _further_rows(specimen: Specimen) -> list[Row]:
     smooth = smooth_surface(specimen.bone, specimen.region)
     return [
         *curvature_rows(specimen, smooth),
-        *normal_rows(smooth),
+        *normal_rows(smooth, specimen),
         *betti_rows(specimen),
         *fractal_rows(specimen),
         *skeleton_rows(specimen),

@@ -9,7 +9,7 @@ import numpy as np
 
 from microct.kernels import stencil
 from microct.status import InputError
-from microct.volume import IDENTITY, Volume
+from microct.volume import IDENTITY, Volume, expected_volume
 
 #: Bone fraction at and above which a voxel of a fraction volume is bone.
 HALF = 128
@@ -78,8 +78,8 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
 
     Args:
         volume: the scan, mask or bone fraction.
-        mask: the region to measure, nonzero inside; None for everywhere. Of the same shape, or a `Volume` of the same
-            voxels whose origin says where it lies.
+        mask: the region to measure, nonzero inside; None for everywhere. Of the same shape, or a `Volume` of voxels
+            as large whose origin says where it lies (unless one of the two has none, 0, 0, 0).
         threshold: None where the volume is binary (`Volume.binary`) or says that it is a fraction, "half"
             where its values are bone fraction 0..255 (bone from 128, volume by the exact sum of fractions), or the
             least value that is bone.
@@ -87,11 +87,7 @@ def specimen_of(volume: Volume, mask: Volume | np.ndarray | None, threshold: flo
     Raises:
         InputError: not a `Volume`; grey values without a threshold; a mask that is empty or of another shape.
     """
-    if not isinstance(volume, Volume):
-        raise InputError(
-            f"expected a microct.Volume, got {type(volume).__name__}; "
-            "make one of an array by Volume.from_array(array, voxel_size_um)"
-        )
+    expected_volume(volume, "measure")
     values, source = volume.values, volume.provenance.source
     fraction = None
     if threshold is None and volume.kind == "fraction" and values.dtype == np.uint8:
@@ -126,9 +122,16 @@ def _binary(volume: Volume) -> np.ndarray:
 def _region(mask: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | None:
     if mask is None:
         return None
-    inside = np.asarray(mask.values if isinstance(mask, Volume) else mask) != 0
-    if isinstance(mask, Volume) and inside.shape != volume.shape:
-        inside = _laid(inside, mask, volume)
+    values = np.asarray(mask.values if isinstance(mask, Volume) else mask)
+    if values.dtype.kind == "f" and np.isnan(values).any():
+        raise InputError(f"mask: expected numbers, got NaN in {np.count_nonzero(np.isnan(values))} voxels")
+    inside = values != 0
+    if isinstance(mask, Volume):
+        if inside.shape == volume.shape and not _as_large(mask, volume):
+            raise InputError(f"mask: expected voxels of {volume.spacing_mm} mm as the volume's, got {mask.spacing_mm}")
+        told = any(mask.origin_mm) and any(volume.origin_mm)  # most files do not say where they lie
+        if inside.shape != volume.shape or told:
+            inside = _laid(inside, mask, volume)
     if inside.shape != volume.shape:
         raise InputError(f"mask: expected the volume's shape {volume.shape}, got {inside.shape}")
     if not inside.any():
@@ -136,13 +139,17 @@ def _region(mask: Volume | np.ndarray | None, volume: Volume) -> np.ndarray | No
     return None if inside.all() else inside
 
 
+def _as_large(mask: Volume, volume: Volume) -> bool:
+    """Whether voxels are as large: the far ends disagree by less than half of one."""
+    return bool((np.abs(np.asarray(mask.spacing_mm) / volume.spacing_mm - 1) * mask.shape < 0.5).all())
+
+
 def _laid(inside: np.ndarray, mask: Volume, volume: Volume) -> np.ndarray:
     """The mask on the volume's voxels, by the places that both files tell; as it is where the grids do not fit."""
     steps = np.asarray(volume.spacing_mm)
     apart = (np.asarray(mask.origin_mm) - volume.origin_mm) / steps
     offset = np.rint(apart).astype(int)
-    reach = np.abs(np.asarray(mask.spacing_mm) / steps - 1) * mask.shape  # by how much the far ends disagree [voxel]
-    fits = (np.abs(apart - offset) < 0.1).all() and (reach < 0.5).all()
+    fits = (np.abs(apart - offset) < 0.1).all() and _as_large(mask, volume)
     if mask.direction != volume.direction or volume.direction != IDENTITY or not fits:
         return inside
     result = np.zeros(volume.shape, bool)

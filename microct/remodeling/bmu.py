@@ -15,7 +15,16 @@ from statistics import NormalDist
 import numpy as np
 
 from microct.kernels.bmu_table import Schedule
-from microct.kernels.cavity import BONE, FRONT, FRONT_LIMIT, FULL, MOST_ENTRIES, PROFILE_EXPONENT, Geometry
+from microct.kernels.cavity import (
+    BONE,
+    DEEPEST_VOXEL,
+    FRONT,
+    FRONT_LIMIT,
+    FULL,
+    MOST_ENTRIES,
+    PROFILE_EXPONENT,
+    Geometry,
+)
 from microct.status import InputError
 
 #: The deepest BMU that is drawn, in standard deviations of the logarithm of depth.
@@ -116,8 +125,8 @@ def geometry(bmu: BMU, voxel_um: float, deepest_mean_um: float, shape: tuple[int
     share = depth_shares(bmu.erosion_depth_cv).max() / FRONT
     peak = deepest_mean_um * share * (1.0 + 1.0 / PROFILE_EXPONENT) / voxel_um * (FRONT_LIMIT / FRONT)
     reach = math.ceil(peak + 1.0)
-    finest = deepest_mean_um * share * (1.0 + 1.0 / PROFILE_EXPONENT) * (FRONT_LIMIT / FRONT) / 29.0
-    if reach > 30 or voxel_um > _COARSEST * bmu.footprint_radius_um:
+    finest = deepest_mean_um * share * (1.0 + 1.0 / PROFILE_EXPONENT) * (FRONT_LIMIT / FRONT) / (DEEPEST_VOXEL - 1)
+    if reach > DEEPEST_VOXEL or voxel_um > _COARSEST * bmu.footprint_radius_um:
         raise InputError(
             f"voxels of {voxel_um:g} um cannot carry cavities {deepest_mean_um:g} um deep and "
             f"{bmu.footprint_radius_um:g} um in radius; expected {finest:.2g} to "

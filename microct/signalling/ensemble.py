@@ -47,6 +47,9 @@ SPREAD: Mapping[str, float] = {
     "wall_exponent": 0.15,
     "activation_frequency_per_yr": 0.15,
 }
+#: Shares of which a woman cannot lose more than there is, and how much she loses at most; the most that estrogen falls
+#: by in all. Bounds of ours, which few draws reach.
+_LOSSES, _MOST_LOST, _MOST_FALL = ("treg_loss", "opg_stromal_loss", "osteoclast_life_gain"), 0.9, 0.98
 
 
 @jax.tree_util.register_dataclass
@@ -69,27 +72,38 @@ def women(patient: Patient, p: ModelParameters, count: int, seed: int) -> Women:
         seed: of the draw.
     """
     rng = np.random.default_rng(seed)
-    shift = MENOPAUSE_SD_YR * rng.standard_normal(count)
-    age = patient.menopause_age_yr + shift
+    later = MENOPAUSE_SD_YR * rng.standard_normal(count)
+    logs = {name: spread * rng.standard_normal(count) - 0.5 * spread**2 for name, spread in SPREAD.items()}
+    return women_by(patient, p, later, logs, rng.standard_normal(count))
+
+
+def women_by(
+    patient: Patient, p: ModelParameters, later_yr: np.ndarray, logs: Mapping[str, np.ndarray], heavier: np.ndarray
+) -> Women:
+    """Women (n,) who differ from the one in the middle by so much.
+
+    Args:
+        patient, p: of the middle.
+        later_yr: age at the final period over hers [yr], as far as her kind of menopause allows.
+        logs: logarithm of constants of `SPREAD` over hers, as far as none is lost that there is not.
+        heavier: body mass index beyond hers [`BMI_SPREAD`, of its logarithm].
+    """
+    age = patient.menopause_age_yr + later_yr
     if patient.menopause != "none":
         age = np.clip(age, *MENOPAUSE_AGES_YR[patient.menopause])
-    drawn = {
-        name: getattr(p.cells, name) * np.exp(spread * rng.standard_normal(count) - 0.5 * spread**2)
-        for name, spread in SPREAD.items()
-    }
-    drawn["menopause_fall"] = np.minimum(drawn["menopause_fall"], 0.98 - p.cells.late_fall)
-    for name in ("treg_loss", "opg_stromal_loss", "osteoclast_life_gain"):
-        drawn[name] = np.minimum(drawn[name], 0.9)
-    drawn |= by_body_mass(p, patient, drawn["menopause_fall"], rng.standard_normal(count))
+    theirs = {name: getattr(p.cells, name) * np.exp(log) for name, log in logs.items()}
+    most = dict.fromkeys(_LOSSES, _MOST_LOST) | {"menopause_fall": _MOST_FALL - p.cells.late_fall}
+    theirs = {name: np.minimum(values, most.get(name, np.inf)) for name, values in theirs.items()}
+    theirs |= _by_body_mass(p, patient, theirs["menopause_fall"], heavier)
     as_array = partial(jnp.asarray, dtype=jnp.float32)
     return Women(
-        age_at_start_yr=as_array(np.full(count, patient.age_at_start_yr)),
+        age_at_start_yr=as_array(np.full(len(age), patient.age_at_start_yr)),
         menopause_yr=as_array(age - patient.age_at_start_yr),
-        constants={name: as_array(values) for name, values in drawn.items()},
+        constants={name: as_array(values) for name, values in theirs.items()},
     )
 
 
-def by_body_mass(p: ModelParameters, patient: Patient, menopause_fall: Any, shift: Any) -> dict[str, Any]:
+def _by_body_mass(p: ModelParameters, patient: Patient, menopause_fall: Any, shift: Any) -> dict[str, Any]:
     """Constants (n,) of the estrogen left to women whose body mass index lies ``shift`` spreads from the patient's."""
     middle = p.cells.bmi_of_sources if patient.bmi_kg_m2 is None else patient.bmi_kg_m2
     bmi = np.clip(middle * np.exp(BMI_SPREAD * shift), *BMI_KG_M2)

@@ -32,7 +32,7 @@ def natural_course(since_menopause_yr: jax.Array, p: CellParameters) -> jax.Arra
 
 
 def surgical_course(since_menopause_yr: jax.Array, p: CellParameters) -> jax.Array:
-    """Estradiol [1] around removal of both ovaries: E = .10 + .90 exp(-y/.02), and 1 before.
+    """Estradiol [1] around removal of both ovaries: E = floor + (1 - floor) exp(-y / decay), 1 before.
 
     Args:
         since_menopause_yr: years since the operation.

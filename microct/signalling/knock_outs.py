@@ -1,4 +1,4 @@
-"""Mechanisms switched off by name: each is a few constants set to zero, so that nothing else changes."""
+"""Mechanisms switched off by name: each is a few constants set to what silences it, so that nothing else changes."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ MOST_FAT = 0.95
 
 
 def fat_target(deficit: jax.Array, age_yr: jax.Array, p: CellParameters) -> jax.Array:
-    """Marrow fat fraction [1] that age and deficit lead to: .29 + .0035 (age - 28) + .20 D (Griffith; Baum)."""
+    """Marrow fat fraction [1] that age and deficit lead to: young + per_yr (age - young age) + gain D."""
     at_age = p.fat_young + p.fat_per_yr * (age_yr - p.fat_young_age_yr)
     wanted = p.fat_healthy + p.ageing_response * (at_age - p.fat_healthy) + p.fat_deficit_gain * deficit
     return jnp.clip(wanted, 1 - MOST_FAT, MOST_FAT)

@@ -23,7 +23,6 @@ With tissue formed at a rate F and resorbed whatever its age, youth' = F (1 - yo
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -224,8 +223,3 @@ def _mineral(youth: jax.Array, turnover_per_d: jax.Array | float, t: TissueParam
     """Mean mineral over that of healthy bone [1]."""
     young = healthy_youth(turnover_per_d, t)
     return 1 - t.mineral_deficit * young * (youth - 1) / (1 - t.mineral_deficit * young)
-
-
-def stage_names() -> tuple[str, ...]:
-    """Names of the tissue's states, in order."""
-    return tuple(field.name for field in dataclasses.fields(TissueState))

@@ -55,7 +55,8 @@ class Outcome:
         """Lowest and highest value that counts as met."""
         if not np.isnan(self.low):
             return self.low, self.high
-        width = (BIRTHS_BAND if self.symbol == "Ac.f" else BMD_BAND) * abs(self.percent)
+        share = {"Ac.f": BIRTHS_BAND, "CTX": MARKER_BAND, "P1NP": MARKER_BAND}.get(self.symbol, BMD_BAND)
+        width = share * abs(self.percent)
         return self.percent - width, self.percent + width
 
 

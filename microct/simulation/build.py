@@ -12,7 +12,7 @@ import numpy as np
 from microct.kernels import activation
 from microct.kernels.bmu_lists import TILE
 from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
-from microct.kernels.cavity import BONE, FRONT, SUB, Geometry
+from microct.kernels.cavity import BONE, DEEPEST_VOXEL, FRONT, SUB, Geometry
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
@@ -194,10 +194,11 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     assert demand.osteons is not None
     axis = ("z", "y", "x").index(settings.osteon_axis)
     widest = float(demand.osteons[1].max(initial=1.0)) * model.shares.max() / FRONT / model.voxel_um
-    if widest > 29.0 or widest < 1.0:
+    if not 1.0 <= widest <= DEEPEST_VOXEL - 1:
+        widest_um = widest * model.voxel_um
         raise InputError(
-            f"voxels of {model.voxel_um:g} um cannot show osteons of {settings.osteon_radius_um:g} um in radius; "
-            "expected 5 to 40 um (usual: 10 to 20); give resample_um in [scan]"
+            f"voxels of {model.voxel_um:g} um cannot show osteons of {widest_um:.3g} um in radius; expected voxels of "
+            f"{widest_um / (DEEPEST_VOXEL - 1):.2g} to {widest_um:.3g} um (usual: 10 to 20); give resample_um in [scan]"
         )
     axis_edge = max(round(settings.osteon_length_um / model.voxel_um), 3)
     if axis_edge > _LONGEST:
@@ -232,7 +233,7 @@ def _with_osteons(model: Model, volume: Volume, study: Study) -> Model:
     model = replace(model, osteon_faces=faces, schedule=schedule, cones=cones)
     surfaces = activation.surfaces(volume.values, np.asarray(model.place))
     canals = float(surfaces[places.INTRACORTICAL] + settings.endocortical_cones * surfaces[places.ENDOCORTICAL])
-    tunnel = Geometry(window, min(math.ceil(widest) + 1, 30), entries)  # type: ignore[arg-type]
+    tunnel = Geometry(window, min(math.ceil(widest) + 1, DEEPEST_VOXEL), entries)  # type: ignore[arg-type]
     model = replace(model, plan=replace(model.plan, tunnel=tunnel, axis=axis))
     return sizes.for_tunnels(model, volume, canals, study.load.felt or study.osteocytes.felt)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from microct.simulation.config import Study
+from microct.status import StudyError
 
 DAYS_PER_YEAR = 365.25
 
@@ -29,13 +30,22 @@ class Calendar:
 
     @classmethod
     def of(cls, study: Study) -> Calendar:
-        """Lay a study out in steps; every time falls on the nearest step."""
+        """Lay a study out in steps; every time falls on the nearest step.
+
+        Raises:
+            StudyError: not a single step.
+        """
         time = study.time
 
         def steps(years: float) -> int:
             return round(years * DAYS_PER_YEAR / time.step_days)
 
         burn_in, total = steps(time.burn_in_years), steps(time.burn_in_years) + steps(time.years)
+        if total == 0:
+            raise StudyError(
+                f"time.years = {time.years:g} after time.burn_in_years = {time.burn_in_years:g}: expected at least one "
+                f"step of time.step_days = {time.step_days:g} day in one of them (usual: 5 to 20 yr after 2 to 4 yr)"
+            )
 
         def every(years: float) -> tuple[int, ...]:
             times, k = {burn_in, total}, 1

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels.device import has_accelerator
 from microct.signalling import ensemble as virtual
 from microct.signalling.cell_course import prepared, run_in_years
 from microct.signalling.integration import Step
-from microct.signalling.patient import MENOPAUSE_AGES_YR
 from microct.signalling.timeline import grid_of_crowds
 from microct.simulation.config import Study
 from microct.simulation.demand import patient_of, treatments_of
@@ -34,7 +32,6 @@ class Bands:
 
     times_yr: np.ndarray
     bands: dict[str, np.ndarray]
-    menopause_ages_yr: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,7 @@ def ensemble(study: Study, count: int, seed: int) -> Bands:
     whole = {symbol: np.concatenate([part[symbol] for part in parts]) for symbol in virtual.KEPT}
     times = np.arange(next(iter(whole.values())).shape[1]) / SAMPLES_PER_YEAR
     bands = {symbol: np.percentile(values, LEVELS, axis=0) for symbol, values in whole.items()}
-    return Bands(times, bands, np.asarray(of.menopause_yr) + patient.age_at_start_yr)
+    return Bands(times, bands)
 
 
 def sensitivity(study: Study, seed: int, trajectories: int = 20) -> tuple[Effect, ...]:
@@ -76,24 +73,10 @@ def sensitivity(study: Study, seed: int, trajectories: int = 20) -> tuple[Effect
     patient = patient_of(study)
     p = prepared(patient, knock_out=study.patient.knock_out)
     names = ["menopause_age", *virtual.SPREAD, "body_mass_index"]
-    sds = np.array([virtual.MENOPAUSE_SD_YR, *virtual.SPREAD.values(), virtual.BMI_SPREAD])
     problem = {"num_vars": len(names), "names": names, "bounds": [[-2.0, 2.0]] * len(names)}
     points = sample.sample(problem, trajectories, seed=seed)
-    constants = {
-        name: getattr(p.cells, name) * np.exp(points[:, place] * sds[place])
-        for place, name in enumerate(names)
-        if name in virtual.SPREAD
-    }
-    fall = np.minimum(constants["menopause_fall"], 0.98 - p.cells.late_fall)
-    constants |= virtual.by_body_mass(p, patient, fall, points[:, -1])
-    shift = patient.menopause_age_yr + points[:, 0] * sds[0]
-    if patient.menopause != "none":
-        shift = np.clip(shift, *MENOPAUSE_AGES_YR[patient.menopause])
-    of = virtual.Women(
-        age_at_start_yr=jnp.full(len(points), patient.age_at_start_yr, jnp.float32),
-        menopause_yr=jnp.asarray(shift - patient.age_at_start_yr, jnp.float32),
-        constants={name: jnp.asarray(values, jnp.float32) for name, values in constants.items()},
-    )
+    later, *logs = (points[:, :-1] * [virtual.MENOPAUSE_SD_YR, *virtual.SPREAD.values()]).T
+    of = virtual.women_by(patient, p, later, dict(zip(virtual.SPREAD, logs, strict=True)), points[:, -1])
     density = np.concatenate([part["LS.BMD"] for part in _lived(study, of)])
     loss = 100 * (1 - density[:, -1] / density[:, 0])
     found = analyze.analyze(problem, points, loss, seed=seed)

@@ -1,7 +1,7 @@
 """The study: what the user wrote, typed, checked and written back without loss.
 
 A study is a TOML file of nine sections, and one table for each drug. Every setting carries its unit, allowed range,
-usual range, meaning and source; docs/study-file.md is made from them. Imports nothing but the standard library.
+usual range, meaning and source; docs/study-file.md is made from them.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from microct.simulation.settings import (
     plain,
     rule_of,
     setting,
+    shown,
     text,
     toml_value,
     whole,
@@ -208,6 +209,12 @@ class Study:
     drug: tuple[Drug, ...] = ()
 
     def __post_init__(self) -> None:
+        for name, kind in _single_sections().items():
+            if not isinstance(getattr(self, name), kind):
+                raise StudyError(
+                    f"{name} = {shown(getattr(self, name))}: expected a {kind.__name__}; "
+                    f"give its settings by name with Study().with_values({name}={{...}})"
+                )
         object.__setattr__(self, "drug", drugs_of(self.drug))
         step, resorption = self.time.step_days, self.remodeling.resorption_days
         if step > resorption:
@@ -227,6 +234,11 @@ class Study:
         Raises:
             StudyError: no such file, not TOML, or a study that is refused.
         """
+        if not isinstance(source, str | os.PathLike):
+            raise StudyError(
+                f"study: expected the name of a TOML file, or TOML text, got {type(source).__name__} "
+                "(settings in a dict: Study.from_dict)"
+            )
         if isinstance(source, str) and (not source.strip() or "\n" in source or "=" in source):
             return cls.from_dict(_parsed(source, "study"))
         path = Path(source)
@@ -255,6 +267,10 @@ class Study:
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Study:
         """Make a study from nested mappings, one for each section; sections and keys may be left out."""
+        if not isinstance(values, Mapping):
+            raise StudyError(
+                f'study: expected settings by section, for instance {{"time": {{"years": 5}}}}, got {shown(values)}'
+            )
         sections = _sections()
         for name in values:
             if name not in sections:
@@ -277,7 +293,10 @@ class Study:
             if name == Drug.section:
                 changed[name] = drugs_of(values)
                 continue
-            assert isinstance(values, Mapping)
+            if not isinstance(values, Mapping):
+                raise StudyError(
+                    f'{name}: expected its settings by name, for instance {{"years": 5}}, got {shown(values)}'
+                )
             _sections()[name].from_dict(values)  # refuses unknown keys with the nearest known one
             changed[name] = replace(getattr(self, name), **values)
         return replace(self, **changed)

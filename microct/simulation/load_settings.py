@@ -78,6 +78,11 @@ class Load(Section):
         150.0, "distance over which osteocytes feel (standard deviation)", unit="um", low=10, high=1000,
         usual="100 to 200", source="Mullender, Huiskes 1995: 100 um (unverified)",
     )  # fmt: skip
+    mineral: bool = flag(
+        False,
+        "whether micro-FE knows the mineral of tissue: young bone is softer, old bone stiffer than the scan's was",
+        source="calcium by age of tissue, modulus by calcium: docs/science-tissue.md",
+    )
     strength: bool = flag(False, "whether stiffness and failure load are reported at every reporting time")
 
     def __post_init__(self) -> None:

@@ -24,6 +24,7 @@ from microct.simulation.build import Model
 from microct.simulation.load_settings import Load
 from microct.state import Felt, State
 from microct.status import NoLoadError
+from microct.tissue import bmdd
 from microct.volume import Volume
 
 #: Strain at which a case is solved; all answers are scaled from there.
@@ -79,9 +80,9 @@ class Loading:
         """
         year = model.calendar.year(state.step)
         bone = self.initial.with_values(np.asarray(state.fields.fraction), f"{year:.2f} years of remodeling")
-        known, solved = state.felt, dict[str, Strength]()
+        known, solved, tissue = state.felt, dict[str, Strength](), self.tissue(state, model)
         if known is None:
-            solved = {axis: self.strength(bone, axis) for axis in _axes(self.settings)}
+            solved = {axis: self.strength(bone, tissue, axis) for axis in _axes(self.settings)}
             known = self._set_point(bone, solved, model)
         turned = self.settings.turned_axis != "none" and year >= self.settings.turned_at_years
         force, share = np.array(known.force_n), np.array(known.share)
@@ -91,7 +92,7 @@ class Loading:
         energy = np.zeros(bone.shape, np.float32)
         try:
             for number in np.flatnonzero(share):
-                here = solved.get(_NAMES[number]) or self.strength(bone, _NAMES[number])
+                here = solved.get(_NAMES[number]) or self.strength(bone, tissue, _NAMES[number])
                 # Energy goes with the square of the load.
                 scale = share[number] * (force[number] / here.reaction_force_n) ** 2
                 energy += np.float32(scale) * here.strain_energy_density_mpa
@@ -108,15 +109,22 @@ class Loading:
         energy *= np.float32(self.settings.activity_at(year) ** 2)
         return dataclasses.replace(state, felt=answer, local=answer.local), energy
 
-    def strength(self, bone: Volume, axis: str | None = None) -> Strength:
-        """Micro-FE of the bone along ``axis``, that of the load where none is given.
+    def tissue(self, state: State, model: Model) -> float | np.ndarray:
+        """Young's modulus of tissue [MPa]: one number, or (nz, ny, nx) by the mineral of each voxel."""
+        if not self.settings.mineral:
+            return TISSUE_MODULUS_MPA
+        formed_on, days = np.asarray(state.fields.formed_on), model.calendar.step_days
+        return np.float32(TISSUE_MODULUS_MPA) * bmdd.relative_modulus(formed_on, state.step, days)
+
+    def strength(self, bone: Volume, tissue: float | np.ndarray, axis: str | None = None) -> Strength:
+        """Micro-FE of the bone along ``axis``, that of the load where none is given; ``tissue`` as `tissue` gives it.
 
         Raises:
             NoLoadError: bone that does not reach from face to face.
         """
         axis = axis or _axes(self.settings)[0]
         solver = Equilibrium(POISSON_RATIO, _TOLERANCE, room=_ROOM, capacity=self.capacity)
-        return strength(_fraction(bone), strain=_STRAIN, axis=axis, ends="frictionless", solver=solver)  # type: ignore[arg-type]
+        return strength(_fraction(bone), tissue, strain=_STRAIN, axis=axis, ends="frictionless", solver=solver)  # type: ignore[arg-type]
 
     def _set_point(self, bone: Volume, solved: dict[str, Strength], model: Model) -> Felt:
         """What the bone of the scan feels of its usual load."""

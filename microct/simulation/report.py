@@ -42,10 +42,13 @@ def rows(state: State, model: Model, study: Study, bone: Volume, previous: State
     return [*structure, *(Row(symbol, value, year, sample) for symbol, value in measured.items())]
 
 
-def strength(loading: Loading, bone: Volume, time_yr: float, sample: str) -> list[Row]:
-    """Rows of stiffness and strength; zeros for bone that carries no load from face to face any more."""
+def strength(loading: Loading, bone: Volume, tissue: float | np.ndarray, time_yr: float, sample: str) -> list[Row]:
+    """Rows of stiffness and strength of a bone whose ``tissue`` has that modulus [MPa].
+
+    Zeros for bone that carries no load from face to face any more.
+    """
     try:
-        result = loading.strength(bone)
+        result = loading.strength(bone, tissue)
         values = result.apparent_modulus_mpa, result.stiffness_n_per_mm, abs(result.failure_load_n)
     except NoLoadError:
         values = 0.0, 0.0, 0.0
@@ -71,10 +74,9 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
     demand, calendar = model.demand, model.calendar
     erosion, wall = float(demand.erosion_depth_um[step]), float(demand.wall_thickness_um[step])
     bone = float(np.asarray(state.fields.fraction).sum(dtype=np.int64))
-    bmus = columns(state.bmus, "live", "born", "kind", "area", "resorbed", "formed")
-    live, age = bmus["live"], state.step - bmus["born"]
+    bmus = columns(state.bmus, "live", "kind", "area", "resorbed", "formed")
+    live = bmus["live"]
     models = live & ((bmus["kind"] & MODELING) != 0)
-    refilling = live & ((age >= int(model.schedule.refill_start)) | models)
     area = bmus["area"].astype(np.float64)
     taken = bmus["resorbed"].astype(np.int64) - bmus["formed"]
     open_mass = float(taken[live & ~models].sum())
@@ -88,8 +90,6 @@ def _dynamics(state: State, model: Model, previous: State | None) -> dict[str, f
         "N.Birth.missed": float(state.ledger.wanted - state.ledger.births),
         "N.BMU": float(live.sum()),
         "Rm.Sp": 100.0 * open_mass / bone if bone else float("nan"),
-        "ES/BS": 100.0 * float(area[live & ~refilling].sum()) / surface,
-        "OS/BS": 100.0 * float(area[refilling].sum()) / surface,
         "Md.S/BS": 100.0 * float(area[models].sum()) / surface,
         "N.Md": float(state.ledger.packets),
         "T.Age": _mean_tissue_age(state, calendar.step_days),
@@ -144,7 +144,8 @@ def _compartments(state: State, model: Model, previous: State | None) -> dict[st
 
 def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, float]:
     """The open sites, and what happened since the last reporting time, as a biopsy would read them."""
-    clock = histomorphometry.Clock(model.schedule, model.calendar.step_days, model.bmu.formation_days)
+    calendar, bmu = model.calendar, model.bmu
+    clock = histomorphometry.Clock(model.schedule, calendar.step_days, bmu.formation_days, model.cones, model.plan)
     found = histomorphometry.at_sites(state, clock, model.voxel_um)
     sites = histomorphometry.site_map(state, clock)
     found |= histomorphometry.in_sections(np.asarray(state.fields.fraction), sites)

@@ -119,7 +119,7 @@ def run(
             here = replace(here, fallen=np.asarray(stood.fields.fraction) - here.bone.values)
         rows = report.rows(state, model, study, here.bone, last if last is not state else None, sample)
         if loading is not None and study.load.strength:
-            rows += report.strength(loading, here.bone, here.time_yr, sample)
+            rows += report.strength(loading, here.bone, loading.tissue(state, model), here.time_yr, sample)
         if rows_say_broken(rows):
             raise InternalError(
                 f"step {state.step}: the mass ledger does not close; the last checkpoint is intact; "

@@ -55,6 +55,7 @@ class Rule:
 
     def checked(self, where: str, value: object) -> object:
         """Return ``value`` as it is stored, or raise `StudyError` naming place, value, range, unit."""
+        value = as_python(value)
         if value is None and self.optional:
             return None
         try:
@@ -79,7 +80,7 @@ class Rule:
 def shown(value: object) -> str:
     """``value`` as a study file would write it, shortened to 60 characters."""
     text = {True: "true", False: "false", None: "nothing"}.get(value) if isinstance(value, bool | None) else None
-    text = text or (f'"{value}"' if isinstance(value, str) else repr(value))
+    text = text or (_quoted(value) if isinstance(value, str) else " ".join(repr(value).split()))
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -87,6 +88,15 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """'did you mean "years"?', or "" where nothing known is close."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else ""
+
+
+def as_python(value: object) -> object:
+    """Numbers, flags and arrays of NumPy (or of what copies it) as Python's own, inside of lists too."""
+    if isinstance(value, list | tuple):
+        return [as_python(item) for item in value]
+    if callable(getattr(type(value), "tolist", None)):
+        return value.tolist()  # type: ignore[attr-defined]
+    return value
 
 
 def as_number(value: object) -> float:

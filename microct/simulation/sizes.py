@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: Steps that one call of the kernel does at most: progress and signals are looked at between calls.
 BLOCK_STEPS = 18
-#: Years over which births may grow beyond those of the healthiest surface before the tables are enlarged.
+#: How far births may grow beyond those asked for at the start before tables are enlarged (a factor).
 _SPARE = 1.25
 #: The same where load is felt: places out of use ask for more.
 _SPARE_FELT = 4.0
@@ -140,7 +140,7 @@ def _whole(rows: float, together: int) -> int:
 
 
 def _bucket(size: float) -> int:
-    """The next of 8, 16, 24, 32, 48, 64, 96 ...: few sizes, so that few programs are compiled."""
+    """The next of 8, 12, 16, 24, 32, 48, 64, 96 ...: few sizes, so that few programs are compiled."""
     bucket = 8
     while bucket < size:
         bucket = bucket * 3 // 2 if bucket & (bucket - 1) == 0 else bucket * 4 // 3

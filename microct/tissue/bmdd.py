@@ -90,13 +90,32 @@ def calcium_map(
     `mineral.tissue_density` and `mineral.tissue_modulus` make density and modulus of it. Bone of the scan has the mean
     of its population.
     """
+    return _calcium_by_step(formed_on, step, step_days, law, turnover_per_yr).astype(np.float32)[formed_on]
+
+
+def relative_modulus(
+    formed_on: np.ndarray, step: int, step_days: float, turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR
+) -> np.ndarray:
+    """Young's modulus of the tissue in each voxel by its mineral, over that of the scan's bone when it was scanned.
+
+    Arguments as `tissue_ages`; float32 of the shape of ``formed_on``, at least `OSTEOID`.
+    """
+    by_step = mineral.tissue_modulus(_calcium_by_step(formed_on, step, step_days, None, turnover_per_yr))
+    by_step = np.maximum(by_step / mineral.tissue_modulus(MineralLaw().steady_calcium(turnover_per_yr, 0.0)), OSTEOID)
+    return by_step.astype(np.float32)[formed_on]
+
+
+def _calcium_by_step(
+    formed_on: np.ndarray, step: int, step_days: float, law: MineralLaw | None, turnover_per_yr: float
+) -> np.ndarray:
+    """Calcium [wt %] of bone formed in each step (0: the scan's)."""
     if formed_on.size and int(formed_on.max()) > step:
         raise InputError(f"calcium: a voxel was formed in step {int(formed_on.max())}, after the last step {step}")
     law = law or MineralLaw()
     years = step_days / mineral.DAYS_PER_YEAR
     by_step = law.calcium(np.maximum((step - np.arange(step + 1) - 0.5) * years, 0.0))
     by_step[0] = law.steady_calcium(turnover_per_yr, step * years)
-    return by_step.astype(np.float32)[formed_on]
+    return by_step
 
 
 def steady_ages(turnover_per_yr: float) -> np.ndarray:
@@ -125,6 +144,8 @@ class BMDD:
     modulus: float
 
 
+#: Modulus of osteoid, which has no mineral yet, over that of bone (ours, unverified): the law has none for it.
+OSTEOID = 0.01
 #: Calcium below which bone counts as low [wt %] (5th percentile of healthy adults, Roschger 2003; unverified).
 LOW_WT = 17.68
 

@@ -7,13 +7,16 @@ resorption count as osteoid and take label; walls, depths and births are those o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
+import jax
 import numpy as np
 
 from microct.kernels.bmu_lists import on_host
-from microct.kernels.bmu_table import MODELING, OSTEONAL, Schedule, Units, columns
+from microct.kernels.bmu_table import MODELING, Cones, Plan, Schedule, Units, columns
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
+from microct.kernels.clocks import SurfaceClock, TunnelClock
 from microct.state import Ledger, State
 from microct.tissue.mineral import DAYS_PER_YEAR
 
@@ -32,11 +35,14 @@ class Clock:
         schedule: progress of a BMU by age.
         step_days: length of a step [d].
         formation_days: from the first osteoid of a site to its last [d].
+        cones, plan: progress of osteonal BMUs, each slice of which has an age of its own; None where there are none.
     """
 
     schedule: Schedule
     step_days: float
     formation_days: float
+    cones: Cones | None = None
+    plan: Plan | None = None
 
 
 def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
@@ -47,28 +53,30 @@ def at_sites(state: State, clock: Clock, voxel_um: float) -> dict[str, float]:
         voxel_um: edge of a voxel [um].
 
     Returns:
-        By symbol: MS/BS [%]; and where there are such sites E.De.Bx, W.Th.Bx [um], MAR, Aj.AR [um/d], FP [d].
+        By symbol: ES/BS, OS/BS, MS/BS [%]; and where there are such sites E.De.Bx, W.Th.Bx [um], MAR, Aj.AR [um/d],
+        FP [d].
     """
-    table = _used(state.bmus)
-    age, forming, progress = _phase(table, state.step, clock)
-    live, area = table["live"], table["area"].astype(np.float64)
-    schedule = clock.schedule
-    found = {}
+    pieces, found = _pieces(state, clock), {}
+    area, age = pieces["area"], pieces["age"]
+    forming = (age >= pieces["start"]) & (age < pieces["last"])
 
     lag = round(LAG_DAYS / clock.step_days)
-    start, last = int(schedule.refill_start), int(schedule.last)
     # A site takes label from a lag after its formation began to a lag after it ended. Sites that closed less than a lag
     # ago are no longer in the table; those about to close stand for them.
-    closed = float(area[forming & (age >= last - lag)].sum())
-    labeled = float(area[forming & (age >= start + lag)].sum()) + closed
+    closed = float(area[forming & (age >= pieces["last"] - lag)].sum())
+    labeled = float(area[forming & (age >= pieces["start"] + lag)].sum()) + closed
     osteoid = float(area[forming].sum()) + closed
     if state.surface > 0:
-        found["MS/BS"] = 100.0 * labeled / state.surface
+        extents = {"ES/BS": area[(age >= 0) & (age < pieces["start"])].sum(), "OS/BS": osteoid, "MS/BS": labeled}
+        found = {symbol: 100.0 * float(held) / state.surface for symbol, held in extents.items()}
 
-    eroded = live & ~forming & ~table["osteonal"] & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
+    table, schedule = _used(Units(state.bmus.surface)), clock.schedule
+    age, forming, progress = _phase(table, state.step, clock)
+    area = table["area"].astype(np.float64)
+    eroded = table["live"] & ~forming & (np.asarray(schedule.erosion)[_clipped(age, schedule)] == FRONT)
     if eroded.any():
         found["E.De.Bx"] = voxel_um * float(table["resorbed"][eroded].sum()) / FULL / float(area[eroded].sum())
-    walled = forming & ~table["modeling"] & ~table["osteonal"]
+    walled = forming & ~table["modeling"]
     due = float((area * progress)[walled].sum())
     if due > 0.0:
         wall = voxel_um * float(table["formed"][walled].sum(dtype=np.int64)) / FULL / due
@@ -113,23 +121,21 @@ def site_map(state: State, clock: Clock) -> np.ndarray:
     Of the voxels that a site holds, those within one voxel of where its front now stands are marked.
     """
     sites = np.zeros(state.fields.fraction.shape, np.uint8)
-    for bmus, count in zip(state.bmus.there, state.count.there, strict=True):
-        table = _used(Units(bmus))
-        age, forming, _ = _phase(table, state.step, clock)
-        clipped = _clipped(age, clock.schedule)
-        down, up = np.asarray(clock.schedule.erosion)[clipped], np.asarray(clock.schedule.refill)[clipped]
-        end, stop = np.asarray(bmus.final_front), np.asarray(bmus.stop_front)
-        front = np.where(up == 0, end * down // FRONT, end + (stop - end) * up // FRONT)
-        corner, due = np.asarray(bmus.corner), table["live"] & (age < int(clock.schedule.last))
+    for bmus, count, of in zip(state.bmus.there, state.count.there, _clocks(state, clock), strict=True):
+        corner, due = np.asarray(bmus.corner), np.asarray(bmus.live & (of.age < of.last))
         for start in range(0, count, _ROWS):
-            part = slice(start, min(start + _ROWS, count))
-            cell, delta, profile, *_ = on_host(bmus.lists, bmus.first[part], bmus.tiles[part])
-            depth = front[part, None] * profile.astype(np.float64) / FRONT
-            at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[part, None]
+            rows = np.arange(start, min(start + _ROWS, count))
+            cell, delta, profile, *_ = on_host(bmus.lists, bmus.first[rows], bmus.tiles[rows])
+            front, refills, _ = of.at(rows, cell)
+            front, refills = np.broadcast_to(front, cell.shape), np.broadcast_to(refills, cell.shape)
+            # slices of a tunnel that its tip has not reached, and those that are refilled, are at rest
+            asleep = (front == 0) | refills & (front == np.asarray(bmus.stop_front)[rows, None])
+            depth = front * profile.astype(np.float64) / FRONT
+            at = (cell >= 0) & (np.abs(delta - depth) <= SUB) & due[rows, None] & ~asleep
             row, entry = np.nonzero(at)
-            used, first = cell[row, entry], corner[part][row]
+            used, first = cell[row, entry], corner[rows][row]
             place = first[:, 0] + (used >> 20), first[:, 1] + (used >> 10 & 1023), first[:, 2] + (used & 1023)
-            sites[place] = np.where(forming[part][row], FORMING, ERODED)
+            sites[place] = np.where(refills[row, entry], FORMING, ERODED)
     return sites
 
 
@@ -164,8 +170,38 @@ def in_sections(fraction: np.ndarray, sites: np.ndarray, every: int = 8, axis: i
 def _used(tables: Units) -> dict[str, np.ndarray]:
     """The columns that are read, on the host."""
     found = columns(tables, "live", "born", "area", "resorbed", "formed", "kind")
-    flags = (("modeling", MODELING), ("osteonal", OSTEONAL))
-    return found | {name: (found["kind"] & flag) != 0 for name, flag in flags}
+    return found | {"modeling": (found["kind"] & MODELING) != 0}
+
+
+def _clocks(state: State, clock: Clock) -> list[Any]:
+    """Where fronts stand at the end of the last step, of each kind of unit; on the host."""
+    clocks: list[Any] = [SurfaceClock.of(state.bmus.surface, state.step - 1, clock.schedule)]
+    if state.bmus.tunnels is not None:
+        assert clock.cones is not None
+        assert clock.plan is not None
+        clocks.append(TunnelClock.of(state.bmus.tunnels, state.step - 1, clock.cones, clock.plan))
+    return [replace(of, **{k: np.asarray(v) for k, v in vars(of).items() if isinstance(v, jax.Array)}) for of in clocks]
+
+
+def _pieces(state: State, clock: Clock) -> dict[str, np.ndarray]:
+    """Live sites in pieces of one age each, of a tunnel its slices: area [voxel faces], age at the end of the last
+    step, and the ages at which formation starts and is due [steps].
+    """
+    found = []
+    for number, bmus in enumerate(state.bmus.there):
+        table = _used(Units(bmus))
+        age, slices, schedule = _phase(table, state.step, clock)[0][:, None], 1, clock.schedule
+        if number:
+            assert clock.cones is not None
+            assert clock.plan is not None
+            assert clock.plan.tunnel is not None
+            slices, schedule = clock.plan.tunnel.window[clock.plan.axis], clock.cones.schedule
+            age = ((age << 12) - np.arange(slices) * int(clock.cones.travel)) >> 12
+        age = np.broadcast_to(age, (len(age), slices))[table["live"]]
+        area = np.repeat(table["area"].astype(np.float64)[table["live"], None] / slices, slices, axis=1)
+        turns = {"start": int(schedule.refill_start), "last": int(schedule.last)}
+        found.append({"area": area, "age": age} | {name: np.full(age.shape, at) for name, at in turns.items()})
+    return {name: np.concatenate([each[name].ravel() for each in found]) for name in found[0]}
 
 
 def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:
@@ -173,7 +209,7 @@ def _clipped(age: np.ndarray, schedule: Schedule) -> np.ndarray:
 
 
 def _phase(table: dict[str, np.ndarray], step: int, clock: Clock) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Age at the end of the last step [steps], whether in formation, and progress of formation (0 to 1)."""
+    """Of BMUs of surface: age at the end of the last step [steps], whether in formation, its progress (0 to 1)."""
     age = step - 1 - table["born"].astype(np.int64)
     age += np.where(table["modeling"], int(clock.schedule.refill_start) - 1, 0)
     progress = np.asarray(clock.schedule.refill)[_clipped(age, clock.schedule)] / FRONT

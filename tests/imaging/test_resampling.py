@@ -132,3 +132,10 @@ def test_unusable_voxel_sizes(size: float) -> None:
 def test_voxel_larger_than_the_block() -> None:
     with pytest.raises(InputError, match="larger than the block"):
         resample(ramp(), 900)
+
+
+def test_a_block_from_within_a_mask_of_zeros_and_ones_is_bone() -> None:
+    ones = np.ones((8, 8, 8), np.uint8)
+    for mask in (ones, ones * 255, ones.astype(bool)):
+        assert (resample(Volume.from_array(mask, 40.0), 80.0).values == 255).all()
+    assert (resample(Volume.from_array(ones * 100, 40.0), 80.0).values == 100).all()  # grey

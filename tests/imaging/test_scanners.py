@@ -89,6 +89,14 @@ def test_a_thin_plate_looks_faint_and_a_thick_one_keeps_its_density() -> None:
     assert seen[0] < 0.75 * 1200 < 1150 < seen[1]
 
 
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", None, True])
+def test_a_seed_is_a_whole_number_of_zero_or_more(seed: object) -> None:
+    with pytest.raises(StudyError, match="seed: expected a whole number of 0 or more"):
+        scan_as(density(sphere(0.2, 0.6, 20.0)), "hrpqct-61", seed)  # type: ignore[arg-type]
+    seen = [scan_as(density(sphere(0.2, 0.6, 20.0)), "hrpqct-61", kind(3)).values for kind in (int, np.int64)]
+    np.testing.assert_array_equal(*seen)
+
+
 def test_refusals() -> None:
     mineral = density(sphere(0.2, 0.6, 20.0))
     with pytest.raises(StudyError, match="hrpqct-61"):
@@ -103,3 +111,11 @@ def test_refusals() -> None:
         density(sphere(0.2, 0.6, 20.0), -5.0)
     with pytest.raises(StudyError, match="axis"):
         project(mineral, 3)
+
+
+def test_a_mask_of_zeros_and_ones_has_the_density_of_bone() -> None:
+    bone = np.random.default_rng(4).random((6, 6, 6)) < 0.5
+    each = [density(Volume.from_array(mask, 40.0)).values for mask in (bone, bone * np.uint8(255), bone * np.uint8(1))]
+    for other in each[1:]:
+        np.testing.assert_array_equal(other, each[0])
+    assert each[0].max() == pytest.approx(1200.0)

@@ -219,6 +219,13 @@ def test_explicit_voxel_size_wins_and_is_recorded(tmp_path: Path) -> None:
         "read as MetaImage, voxel size 19.5 um given; the file's: 25 x 20 x 30 um (x, y, z)",
     )
     assert read(path, voxel_size_um=(30, 20, 10)).spacing_mm == (0.03, 0.02, 0.01)
+    # the block begins as many voxels from the origin of the world as before, whatever their size
+    np.testing.assert_allclose(given.origin_mm, np.array(stated.origin_mm) * 0.0195 / stated.spacing_mm)
+    turned = np.array([[0, 1, 0], [1, 0, 0], [0, 0, -1]], float)
+    sitk.WriteImage(itk_image(sitk, grey("u1"), turned), str(path))
+    was, now = read(path), read(path, voxel_size_um=19.5)
+    voxels = [np.linalg.solve(np.array(v.direction).T, v.origin_mm) / v.spacing_mm for v in (was, now)]
+    np.testing.assert_allclose(*voxels)
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".mha", ".nii"])

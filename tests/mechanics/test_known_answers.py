@@ -12,6 +12,7 @@ from microct import Volume, stiffness_tensor, strength
 from microct.kernels.elasticity_mesh import mesh
 from microct.mechanics import loading
 from microct.mechanics.equilibrium import Equilibrium
+from microct.status import InputError, MicroctError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "reference"))
 import elasticity as reference
@@ -162,3 +163,27 @@ def test_given_forces_and_node_sets() -> None:
     case = loading.node_sets(bone, fixed, np.zeros_like(force), force)
     solution = Equilibrium(0.3, 1e-10).solve(bone, case)
     np.testing.assert_allclose(solution.displacement[high, 0, 0], 10 / 1000, rtol=1e-7)
+
+
+def test_a_modulus_for_each_voxel_is_that_of_its_voxel() -> None:
+    """Two layers in a row: compliances add; one number for all voxels is that number."""
+    block = Volume.from_array(np.ones((6, 3, 3), bool), 50.0)
+    layers = np.full(block.shape, 1000.0, np.float32)
+    layers[3:] = 4000.0
+    found = strength(block, layers, 0.0, ends="frictionless")
+    assert found.apparent_modulus_mpa == pytest.approx(2.0 / (1 / 1000.0 + 1 / 4000.0), rel=1e-5)
+    assert found.youngs_modulus_mpa == pytest.approx(2500.0)
+    same = strength(block, np.full(block.shape, 1000.0), 0.3)
+    assert same.apparent_modulus_mpa == strength(block, 1000.0, 0.3).apparent_modulus_mpa
+    for wrong, words in ((layers[1:], r"each of \(6, 3, 3\)"), (layers * 0, "youngs_modulus_mpa")):
+        with pytest.raises(MicroctError, match=words):
+            strength(block, wrong)
+
+
+def test_a_bone_fraction_that_its_file_does_not_name_is_not_taken_for_labels() -> None:
+    steps = (np.arange(4 * 4 * 16) % 16 * 17).astype(np.uint8).reshape(4, 4, 16)
+    for partial in (False, True):
+        with pytest.raises(InputError, match="bone fraction"):
+            strength(Volume.from_array(steps, 50.0), partial_voxels=partial)
+    labels = Volume.from_array(np.where(steps > 100, 127, 30).astype(np.uint8), 50.0)
+    assert strength(labels).left_out_voxels == 0

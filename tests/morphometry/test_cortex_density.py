@@ -10,7 +10,7 @@ from microct import Volume, read, segment
 from microct.morphometry.contour import Contours, closed, contours, dilated, eroded, filled, smoothed
 from microct.morphometry.cortex import measure_cortex, perimeter, second_moments
 from microct.morphometry.density import Calibration, bone_fraction, measure_density
-from microct.status import InputError
+from microct.status import InputError, StudyError
 
 EDGE = 0.05
 
@@ -97,6 +97,14 @@ def test_two_bones_are_numbered_by_size():
     alone = found.bone(2)
     assert set(np.unique(alone.periosteal)) == {0, 1}
     assert not (alone.trabecular & (found.periosteal == 1)).any()
+    for number in (0, 3, -1, 1.5, "1", None):
+        with pytest.raises(StudyError, match=r"bone: expected a number from 1 \(the largest\) to 2, got"):
+            found.bone(number)
+    assert alone.bone(np.int64(1)).periosteal.sum() == alone.periosteal.sum()
+    with pytest.raises(StudyError, match=r"from 1 .* to 1"):
+        alone.bone(2)
+    with pytest.raises(StudyError, match="hold no bone"):
+        Contours(np.zeros((3, 3, 3), np.uint8), np.zeros((3, 3, 3), bool), found.spacing_mm).bone(1)
 
 
 def test_balls_grow_shrink_and_close():
@@ -114,6 +122,16 @@ def test_balls_grow_shrink_and_close():
     ring[:, 4, 4] = False
     assert filled(ring)[:, 4, 4].all()  # open at both ends, shut in sideways
     assert smoothed(np.full((4, 5, 6), 7.0), 1.5) == pytest.approx(7.0)
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, "1", None, True])
+@pytest.mark.parametrize("name", ["closing_mm", "marrow_closing_mm", "least_cortex_mm", "sigma", "least_share"])
+def test_numbers_out_of_range_are_refused(name, value):
+    bone = Volume.from_array(np.arange(8**3, dtype=np.uint8).reshape(8, 8, 8), 50)
+    with pytest.raises(StudyError, match=f"{name}: expected a number from 0 to "):
+        contours(bone, 100.0, **{name: value})
+    with pytest.raises(StudyError, match="threshold: expected a number"):
+        contours(bone, math.nan)
 
 
 def test_nothing_dense_is_refused():

@@ -178,6 +178,12 @@ def test_wrong_masks_are_refused():
         measure(bone, mask=np.ones((3, 3, 3)))
     with pytest.raises(InputError, match="nothing to measure"):
         measure(bone, mask=np.zeros(bone.shape))
+    holed = np.ones(bone.shape)
+    holed[3:5] = np.nan
+    with pytest.raises(InputError, match="got NaN in 1800 voxels"):
+        measure(bone, mask=holed)
+    with pytest.raises(InputError, match="expected voxels of"):
+        measure(bone, mask=volume(np.ones(bone.shape, bool), 40.0))
 
 
 def test_wrong_arguments_are_refused():
@@ -263,6 +269,13 @@ def test_a_mask_of_another_field_of_view_is_laid_by_its_origin():
     for changed in ({"origin_mm": (0.149, 0.26, 0.26)}, {"spacing_mm": (0.03,) * 3}):
         with pytest.raises(InputError, match="mask: expected the volume's shape"):
             measure(volume, replace(mask, **changed), thickness=False)
+    # of the same shape: by its origin too, where both say where they lie
+    shifted = Volume(whole, (0.02,) * 3, origin_mm=(0.1 + 0.04, 0.2, 0.3))
+    moved = np.zeros_like(whole)
+    moved[2:] = whole[:-2]
+    assert measure(volume, shifted, thickness=False).rows == measure(volume, moved, thickness=False).rows
+    silent = Volume(whole, (0.02,) * 3)
+    assert measure(volume, silent, thickness=False).rows == measure(volume, whole, thickness=False).rows
     far = replace(mask, origin_mm=(9.0, 9.0, 9.0))
     with pytest.raises(InputError, match="no voxel is inside"):
         measure(volume, far, thickness=False)

@@ -9,7 +9,7 @@ from reference.fields import gaussian_field, level
 from microct import Volume
 from microct.imaging.registration import RESIDUAL_LIMIT, RigidMotion, _turn, covered, moved, register
 from microct.morphometry.contour import dilated, eroded
-from microct.morphometry.pair import measure_pair
+from microct.morphometry.pair import change_map, measure_pair
 from microct.status import InputError
 
 EDGE = 20.0
@@ -174,3 +174,17 @@ def test_erosion_is_resorption():
     table = measure_pair(volume(bone), volume(eroded(bone, 1)))
     assert table["FV/BV"].value == 0
     assert table["RS/BS"].value == 100
+
+
+def test_the_map_of_change_takes_masks_of_any_two_values() -> None:
+    bone = np.random.default_rng(3).random((9, 9, 9)) < 0.5
+    none = Volume.from_array(np.zeros(bone.shape, bool), 40.0)
+    maps = [
+        change_map(Volume.from_array(mask, 40.0), none).values
+        for mask in (bone, bone * np.uint8(255), bone * np.uint8(1))
+    ]
+    assert maps[0].sum() == -255 * bone.sum()
+    for other in maps[1:]:
+        np.testing.assert_array_equal(other, maps[0])
+    with pytest.raises(InputError, match="float64"):
+        change_map(Volume.from_array(np.random.default_rng(5).random((9, 9, 9)), 40.0), none)

@@ -94,3 +94,10 @@ def test_what_has_no_defined_answer_is_refused():
         Volume(np.full((2, 2, 2), np.nan), (0.02,) * 3)
     with pytest.raises(InputError, match="no voxel is inside"):
         measure(Volume(STRUCTURE, (0.02,) * 3), np.zeros(STRUCTURE.shape, bool))
+
+
+def test_anisotropy_by_normals_asks_for_cubes() -> None:
+    ball = np.add.reduce(np.indices((20, 20, 20)) - 9.5, axis=0) ** 2 < 90
+    row = measure(Volume.from_array(ball, (30.0, 20.0, 20.0)), indices="all", thickness=False)["DA.N"]
+    assert math.isnan(row.value)
+    assert "cubic voxels" in row.note

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,6 +153,56 @@ def test_with_values_changes_only_what_it_names() -> None:
     study = Study().with_values(time={"years": 5}, scan={"sample": "trabecular"})
     assert (study.time.years, study.time.step_days, study.scan.sample) == (5.0, 10.0, "trabecular")
     assert study.with_values(scan={"sample": None, "file": "a.tif"}).scan == Scan(file="a.tif")
+
+
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    plain = {
+        "time": {"years": 5, "step_days": 7.5},
+        "scan": {"crop": [[0, 10], [1, 20], [2, 30]], "keep_largest": False, "threshold": 120.0},
+        "load": {"axis": "z", "activity": [[0, 1.0], [2.5, 0.5]]},
+        "remodeling": {"seed": 7},
+        "patient": {"knock_out": ["th17"]},
+        "drug": [{"name": "hrt", "start_years": 1, "holidays": [[2, 3]]}],
+    }
+    given = {
+        "time": {"years": np.int64(5), "step_days": np.float32(7.5)},
+        "scan": {
+            "crop": [(np.int64(0), np.uint8(10)), np.array([1, 20]), [2, 30]],
+            "keep_largest": np.bool_(False),
+            "threshold": np.array(120.0),
+        },
+        "load": {"axis": np.str_("z"), "activity": np.array([[0, 1.0], [2.5, 0.5]])},
+        "remodeling": {"seed": np.uint32(7)},
+        "patient": {"knock_out": np.array(["th17"])},
+        "drug": [{"name": "hrt", "start_years": np.float64(1), "holidays": [[np.int16(2), np.float16(3)]]}],
+    }
+    study = Study().with_values(**given)  # type: ignore[arg-type]
+    assert study == Study.from_dict(plain)
+    assert Study.from_toml(study.to_toml()) == study
+    assert study.to_toml() == Study.from_dict(plain).to_toml()
+    assert type(study.scan.threshold) is float
+    for section, key, value in (("time", "years", np.bool_(True)), ("scan", "keep_largest", np.int64(1))):
+        with pytest.raises(StudyError, match=rf"{section}\.{key} = (true|1): expected"):
+            Study().with_values(**{section: {key: value}})
+    with pytest.raises(StudyError, match=r"time\.years = -3\.0: expected") as refusal:
+        Study().with_values(time={"years": np.float32(-3)})
+    with pytest.raises(StudyError, match=r"time\.years = \[\[0\.0, ") as refusal:
+        Study().with_values(time={"years": np.zeros((9, 9))})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", [None, 5, "years = 5", np.zeros((9, 9)), "two\nlines"])
+def test_a_section_that_is_none_is_refused_in_one_line(value: object) -> None:
+    calls = (
+        lambda: Study().with_values(time=value),  # type: ignore[arg-type]
+        lambda: Study(time=value),  # type: ignore[arg-type]
+        lambda: Study.from_dict(value),  # type: ignore[arg-type]
+        lambda: Study().with_values(patient={"menopause": value}),
+    )
+    for call in calls:
+        with pytest.raises(StudyError, match="expected") as refusal:
+            call()
+        assert "\n" not in str(refusal.value)
 
 
 def test_scan_is_looked_for_beside_the_study_file(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from microct.simulation.build import Model, build, first_state
 from microct.simulation.config import Study
 from microct.state import State
 from microct.status import StudyError
+from microct.tissue import histomorphometry
 from microct.volume import Volume
 
 UM = 20.0
@@ -292,3 +293,28 @@ def test_made_osteons_are_as_large_as_a_real_one(shared_data: Path) -> None:
         assert made - left == pytest.approx(radius - canal, rel=within)
         # The canal that the defaults leave is half as wide as the real one's: 14 um.
         assert left == pytest.approx(radius_um - wall_um, rel=0.15)
+
+
+def test_a_tunnel_at_work_is_eroded_at_its_tip_and_forms_behind_it() -> None:
+    """One long tunnel: its slices are read at the age of each, not at that of the first."""
+    bone = compact()
+    model = build(bone, study(1.0, 60.0, osteon_length_um=1200.0, osteon_rate_um_per_day=8.0))
+    model.demand.osteons[0][1:] = 0.0
+    state = step.advance(first_state(model, bone), model, 1)
+    calendar, bmu = model.calendar, model.bmu
+    clock = histomorphometry.Clock(model.schedule, calendar.step_days, bmu.formation_days, model.cones, model.plan)
+    live = np.asarray(state.bmus.tunnels.live)
+    assert live.sum() == 1
+    area = float(np.asarray(state.bmus.tunnels.area)[live].sum())
+    seen, extents = [], []
+    for until in range(2, 36):
+        state = step.take_stock(step.advance(state, model, until))
+        sites = histomorphometry.site_map(state, clock)
+        planes = [{at for at in (1, 2) if (plane == at).any()} for plane in sites]
+        seen.append((planes.count({1}) + planes.count({1, 2}), planes.count({2}) + planes.count({1, 2})))
+        found = histomorphometry.at_sites(state, clock, UM)
+        extents.append((found["ES/BS"], found["OS/BS"]))
+    both = [k for k, (eroded, forming) in enumerate(seen) if eroded > 3 and forming > 3]
+    assert both  # at some time slices of the same tunnel are at both
+    assert all(min(extents[k]) > 0 for k in both)
+    assert max(map(sum, extents)) <= 1.3 * 100.0 * area / state.surface  # those closed within the lag count as osteoid

@@ -59,8 +59,12 @@ def slab() -> Course:
         live, age = np.asarray(state.bmus.surface.live), state.step - 1 - np.asarray(state.bmus.surface.born)
         area = np.asarray(state.bmus.surface.area)
         early = live & (age < int(model.schedule.refill_start))
-        found["ES/BS"] = 100.0 * float(area[early].sum()) / state.surface
-        found["OS/BS"] = 100.0 * float(area[live & ~early & (age < int(model.schedule.last))].sum()) / state.surface
+        last = int(model.schedule.last)
+        forming, closed = live & ~early & (age < last), live & (age == last - 1)  # the lag of mineral is one step
+        assert found["ES/BS"] == pytest.approx(100.0 * float(area[early].sum()) / state.surface, rel=1e-6)
+        osteoid = float(area[forming].sum() + area[closed].sum())
+        assert found["OS/BS"] == pytest.approx(100.0 * osteoid / state.surface, rel=1e-6)
+        found["OS/BS"] = 100.0 * float(area[forming].sum()) / state.surface  # as sections show it
         for axis in (1, 2):  # sections across the plate
             for symbol, value in biopsy.in_sections(fraction, sites, 4, axis).items():
                 found[symbol] = found.get(symbol, 0.0) + 0.5 * value
@@ -107,7 +111,7 @@ def test_nothing_is_read_where_nothing_works(slab: Course) -> None:
     bone = Volume.from_array(np.pad(np.full((8, 8, 8), 255, np.uint8), 4), VOXEL_UM)
     model = build(bone, Study())
     state = first_state(model, bone)
-    assert biopsy.at_sites(state, slab.clock, VOXEL_UM) == {"MS/BS": 0.0}
+    assert biopsy.at_sites(state, slab.clock, VOXEL_UM) == {"ES/BS": 0.0, "OS/BS": 0.0, "MS/BS": 0.0}
     assert biopsy.between(state, state, slab.clock, VOXEL_UM) == {}
     assert not biopsy.site_map(state, slab.clock).any()
 
