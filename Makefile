@@ -64,7 +64,8 @@ bench-peers:
 bench-compare:
 	$(RUN) benchmarks/compare.py "$(OLD)" "$(NEW)"
 
-# Pages made from the code and from runs of the cells; docs/accuracy.md has its own command.
+# Pages made from the code and from runs of the cells. Others say in their first lines by which command they are made:
+# accuracy, natural-history, fragility, voxel-size, and the tables of morphometry.
 pages:
 	@./setup-venv.sh test
 	$(RUN) docs/make_study_page.py

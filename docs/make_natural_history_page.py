@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from natural_history_lives import (
-    DATA,
     DONOR_SEEDS,
     DONORS,
     LOAD,
@@ -30,10 +29,7 @@ from natural_history_lives import (
 )
 from natural_history_words import fill, why_words
 
-from microct.imaging.resampling import crop, resample
-from microct.imaging.segmentation import segment
 from microct.imaging.specimens import sample
-from microct.io.reader import read
 
 PAGE = Path(__file__).parent / "natural-history.md"
 #: One donor again, its middle 2 mm: name, voxel to work at [um], load.
@@ -142,11 +138,7 @@ def variants() -> dict[str, list[Life]]:
     found = {}
     name, file, voxel_um, _, _ = DONORS[0]
     for variant, work_um, load in VARIANTS:
-        volume = read(DATA / file, voxel_um)
-        starts = [(n - VARIANT_EDGE) // 2 for n in volume.shape]
-        grey = crop(volume, tuple((start, start + VARIANT_EDGE) for start in starts))
-        scan = segment(grey, "otsu", 0.0, True)
-        bone = scan if work_um is None else resample(scan, work_um)
+        bone = bone_of(file, voxel_um, VARIANT_EDGE, work_um)
         found[variant] = [
             lived(f"{name}, {variant}, seed {seed}", bone, study_of(remodeling={"seed": seed}, load=load))
             for seed in SEEDS

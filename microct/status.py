@@ -46,6 +46,10 @@ class NoLoadError(InputError):
     """Bone that carries no load: none at all, none on a loaded face, or no piece from face to face."""
 
 
+class UnsolvedError(InputError):
+    """Micro-FE that did not come to its tolerance."""
+
+
 class StorageError(MicroctError):
     """Writing failed: disk full, folder not writable, run in use by another process."""
 

@@ -115,7 +115,7 @@ def strength(
     )
     print("\n".join(_lines(found)))
     if tensor != "none":
-        whole = stiffness_tensor(bone, youngs_modulus_mpa, poisson_ratio, tensor, partial_voxels=partial_voxels)
+        whole = stiffness_tensor(bone, youngs_modulus_mpa, poisson_ratio, tensor, tolerance, partial_voxels)
         print("\n".join(_tensor_lines(whole)))
     if out is not None:
         density = bone.with_values(found.strain_energy_density_mpa, "strain energy density [MPa]", kind="")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 
-from microct.cli.output import print_table
+from microct.cli.output import checked_place, print_table
 from microct.cli.volumes import threshold_of, volume_of
 from microct.status import InputError, StudyError
 
@@ -120,10 +120,8 @@ def loss_modes(
     picture
         Draw the lost bone in 3D, colored by mode (.png).
     """
-    if out is not None and out.suffix.lower() != ".csv":
-        raise StudyError(f"--out {out}: expected a file name ending in .csv")
-    if picture is not None and picture.suffix.lower() != ".png":
-        raise StudyError(f"--picture {picture}: expected a file name ending in .png")
+    checked_place(out, "--out", (".csv",))
+    checked_place(picture, "--picture", (".png",))
     from microct import workflow
     from microct.morphometry.loss_course import LossCourse
     from microct.morphometry.loss_modes import loss_rows

@@ -31,23 +31,23 @@ def _hip_fall(mass_kg: float, height_m: float) -> float:
     return float(np.sqrt(2 * GRAVITY * 0.51 * height_m * 71_060.0 * mass_kg * 7 / 20))
 
 
-#: Cases that `load_to_strength` knows by name. All formulas are from memory and not verified.
+#: Cases that `load_to_strength` knows by name. All formulas are from memory (unverified).
 LOADS: Mapping[str, Load] = MappingProxyType(
     {
         "hip": Load(
             "sideways fall on the hip",
             _hip_fall,
-            "Robinovitch et al. 1991, doi:10.1115/1.2895414: stiffness 71 kN/m, height 0.51 h, mass 7/20; not verified",
+            "Robinovitch et al. 1991, doi:10.1115/1.2895414: stiffness 71 kN/m, height 0.51 h, mass 7/20 (unverified)",
         ),
         "spine": Load(
             "lifting 10 kg with the trunk bent, first lumbar vertebra",
             lambda mass_kg, height_m: (3.3 * mass_kg + 9.0 * 10.0) * GRAVITY,
-            "order of magnitude of Duan et al. 2001, doi:10.1359/jbmr.2001.16.12.2276; simplified, not verified",
+            "order of magnitude of Duan et al. 2001, doi:10.1359/jbmr.2001.16.12.2276; simplified (unverified)",
         ),
         "wrist": Load(
             "fall from standing on the outstretched hand",
             lambda mass_kg, height_m: float(np.sqrt(2 * GRAVITY * 0.5 * height_m * 12_000.0 * 0.4 * mass_kg)),
-            "two-mass model of Chiu, Robinovitch 1998, doi:10.1016/S0021-9290(98)00137-7; simplified, not verified",
+            "two-mass model of Chiu, Robinovitch 1998, doi:10.1016/S0021-9290(98)00137-7; simplified (unverified)",
         ),
     }
 )

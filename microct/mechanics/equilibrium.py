@@ -22,7 +22,7 @@ from microct.kernels.multigrid_levels import Hierarchy
 from microct.kernels.multigrid_lists_device import resized
 from microct.kernels.multigrid_products import fine_forces, fine_product
 from microct.mechanics.loading import LoadCase
-from microct.status import InputError, InternalError, MicroctError, NoLoadError
+from microct.status import InputError, InternalError, NoLoadError, UnsolvedError
 
 #: Conjugate gradient steps at most: bone takes 10 to 60.
 LIMIT = 300
@@ -298,9 +298,9 @@ def _free_memory() -> int | None:
 
 
 def require(solution: Solution) -> Solution:
-    """The solution, or an error that says why it is none."""
+    """The solution, or `UnsolvedError` that says why it is none."""
     if not solution.converged:
-        raise MicroctError(f"{solution.status}; ask for less (tolerance=), or remove loose bone first")
+        raise UnsolvedError(f"{solution.status}; ask for less (tolerance=), or remove loose bone first")
     return solution
 
 

@@ -81,7 +81,7 @@ def pistoia(energy_density: np.ndarray, modulus: np.ndarray, force_n: float, cri
 
 
 #: Tissue yield strain in tension and compression, and the share of stiffness that broken tissue keeps. Bayraktar et al.
-#: 2004 (doi:10.1016/S0021-9290(03)00257-4): 0.41 % and 0.83 %; from memory, not verified. The share is a choice.
+#: 2004 (doi:10.1016/S0021-9290(03)00257-4): 0.41 % and 0.83 % (unverified). The share is a choice.
 TENSILE_STRAIN, COMPRESSIVE_STRAIN, BROKEN_SHARE = 0.0041, 0.0083, 0.02
 
 

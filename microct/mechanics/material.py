@@ -8,7 +8,7 @@ from microct.status import InputError, StudyError
 from microct.volume import Volume
 
 #: Young's modulus of trabecular tissue [MPa] where none is given: 10 000 is the setting of common HR-pQCT protocols
-#: (MacNeil, Boyd 2008, doi:10.1016/j.bone.2008.01.017: 6829; others 6.8 to 20 GPa). From memory, not verified.
+#: (MacNeil, Boyd 2008, doi:10.1016/j.bone.2008.01.017: 6829; others 6.8 to 20 GPa). (Unverified.)
 TISSUE_MODULUS_MPA = 10_000.0
 
 #: Poisson's ratio of bone tissue, customary.

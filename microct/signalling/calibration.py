@@ -104,14 +104,13 @@ def fit(
     if not observations or not names:
         raise StudyError(f"expected observations and names to fit, got {len(observations)} and {len(names)}")
     model = _Model.of(patient, observations, names, parameters, treatments)
-    value = jnp.asarray([one.value for one in observations])
-    error = jnp.asarray([one.standard_deviation for one in observations])
+    value = np.array([one.value for one in observations], np.float64)
+    error = np.array([one.standard_deviation for one in observations], np.float64)
 
     def residuals(logs: jax.Array) -> jax.Array:
         return jnp.concatenate([(model.predicted(logs) - value) / error, logs / prior])
 
     with jax.enable_x64(True):
-        value, error = (jnp.asarray(np.asarray(part), jnp.float64) for part in (value, error))
         residuals_, slopes = jax.jit(residuals), jax.jit(jax.jacfwd(residuals))
         logs = np.zeros(len(names))
         here, damping, arrived, tries = np.asarray(residuals_(logs)), 1e-3, False, 0
