@@ -161,7 +161,7 @@ def laid_over(before: Volume, after: Volume, cut: str | float, sigma: float, wan
     import numpy as np
 
     from microct.imaging import registration
-    from microct.morphometry.contour import smoothed
+    from microct.imaging.segmentation import filtered as by_gauss
 
     level, words, doubts = _level(before, after, cut, sigma)
     filtered = "no filter" if not sigma else f"Gaussian filter of sigma {sigma:g} voxels"
@@ -171,7 +171,7 @@ def laid_over(before: Volume, after: Volume, cut: str | float, sigma: float, wan
         "second": after.provenance.source,
     }
     # Filtered before it is moved: nothing of what lies outside is then blurred into the bone.
-    old, new = (smoothed(scan.values, sigma) for scan in (before, after))
+    old, new = (by_gauss(scan.values, sigma).astype(np.float32, copy=False) for scan in (before, after))
     # Within two sigma of a face the filter repeats its last voxels, where the other scan may show what lies beyond.
     rim = math.ceil(2.0 * sigma) + wanted
     region = np.zeros(before.shape, bool)

@@ -270,9 +270,9 @@ def _in_file_units(value: str | float, unit: str, calibration: Calibration | Non
 
 
 def _smooth(grey: Volume, sigma: float) -> np.ndarray:
-    from microct.morphometry.contour import smoothed
+    from microct.imaging.segmentation import filtered
 
-    return smoothed(grey.values, sigma)
+    return filtered(grey.values, sigma)
 
 
 def _doubts(one: Contours, table: Table) -> list[str]:

@@ -65,7 +65,8 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
         bone = mask
         steps = [f"binary input ({low:g}, {high:g}): bone is {high:g}; no filter, no threshold"]
     else:
-        grey, smoothing = _smoothed(volume.values, sigma)
+        grey = filtered(volume.values, sigma)
+        smoothing = f"Gaussian filter of sigma {sigma:g} voxels" if sigma else "no filter"
         value, method = _threshold(grey, threshold)
         bone = grey >= value
         if bone.all() or not bone.any():
@@ -111,7 +112,7 @@ def otsu(volume: Volume, sigma: float = 0.0) -> float:
     """
     expected_volume(volume, "otsu")
     _check("otsu", sigma)
-    grey, _ = _smoothed(volume.values, sigma)
+    grey = filtered(volume.values, sigma)
     if grey.min() == grey.max():
         raise InputError(
             f"{volume.provenance.source}: every voxel is {grey.min():g}; expected at least two grey values, marrow "
@@ -133,12 +134,13 @@ def _is_number(value: object) -> bool:
     return real and math.isfinite(value)  # type: ignore[arg-type]
 
 
-def _smoothed(values: np.ndarray, sigma: float) -> tuple[np.ndarray, str]:
+def filtered(values: np.ndarray, sigma: float) -> np.ndarray:
+    """The Gaussian filter [voxel] before every threshold, edges repeated, cut off at 4 sigma: float32; 0: as it is."""
     if sigma == 0.0:
-        return values, "no filter"
+        return values
     # float32 halves the memory; 24 bits of mantissa are more than any scanner's grey values have
-    grey = ndimage.gaussian_filter(values, sigma, output=np.float32, mode="nearest", truncate=4.0)
-    return grey, f"Gaussian filter of sigma {sigma:g} voxels"
+    grey: np.ndarray = ndimage.gaussian_filter(values, sigma, output=np.float32, mode="nearest", truncate=4.0)
+    return grey
 
 
 def _threshold(grey: np.ndarray, threshold: str | float) -> tuple[float, str]:

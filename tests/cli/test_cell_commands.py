@@ -67,6 +67,7 @@ def test_compare_puts_three_women_side_by_side(study, tmp_path):
     assert shows_something(tmp_path / "out" / "compare.png")
 
 
+@pytest.mark.slow
 def test_compare_adds_the_architecture_of_one_scan(study, tmp_path, capsys):
     """Two runs of one scan, with and without estrogen; a run of another life is refused."""
     bone = microct.sample("trabecular", size_mm=1.2, voxel_size_um=60, seed=3)

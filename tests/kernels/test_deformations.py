@@ -91,7 +91,7 @@ def _matrices(count: int) -> np.ndarray:
     return (half @ np.swapaxes(half, 1, 2)).astype(np.float32)
 
 
-@pytest.mark.parametrize("count", [40, 64])
+@pytest.mark.parametrize("count", [40, pytest.param(64, marks=pytest.mark.slow)])
 def test_factors_say_what_the_matrices_say(count: int) -> None:
     matrices = _matrices(count)
     with mock.patch.object(factored_products, "_LONG", 64):

@@ -100,7 +100,10 @@ def test_coarse_stiffness_is_that_of_interpolated_motion(
         np.testing.assert_allclose(np.asarray(found), np.asarray(expected), atol=2e-6 * scale)
 
 
-@pytest.mark.parametrize(("shape", "periodic"), [((6, 7, 8), False), ((5, 6, 7), True), ((9, 1, 15), True)])
+@pytest.mark.parametrize(
+    ("shape", "periodic"),
+    [((6, 7, 8), False), *(pytest.param(shape, True, marks=pytest.mark.slow) for shape in ((5, 6, 7), (9, 1, 15)))],
+)
 def test_what_nodes_ask_of_their_voxels_is_what_voxels_add_to_their_nodes(
     shape: tuple[int, int, int], periodic: bool
 ) -> None:

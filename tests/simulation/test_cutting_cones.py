@@ -295,6 +295,7 @@ def test_made_osteons_are_as_large_as_a_real_one(shared_data: Path) -> None:
         assert left == pytest.approx(radius_um - wall_um, rel=0.15)
 
 
+@pytest.mark.slow
 def test_a_tunnel_at_work_is_eroded_at_its_tip_and_forms_behind_it() -> None:
     """One long tunnel: its slices are read at the age of each, not at that of the first."""
     bone = compact()

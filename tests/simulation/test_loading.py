@@ -272,6 +272,7 @@ def test_micro_fe_that_knows_mineral_feels_young_bone_softer_and_old_bone_stiffe
     assert plain.tissue(state, model) == 10_000.0
 
 
+@pytest.mark.slow
 def test_what_the_cells_feel_follows_mineral_where_it_is_known(bone: Volume) -> None:
     weights = []
     for known in (False, True):
