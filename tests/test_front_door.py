@@ -10,6 +10,7 @@ import pytest
 
 import microct
 from microct.imaging.registration import register
+from microct.imaging.scanners import density, project, scan_as, volumetric_density
 from microct.imaging.segmentation import otsu
 from microct.morphometry.contour import contours
 from microct.status import InputError, MicroctError, StudyError
@@ -45,6 +46,15 @@ def test_what_is_no_volume_is_refused_with_the_way_to_make_one(
     words = f"{name}.*expected a microct.Volume.*, got {type(given).__name__}; .*Volume.from_array"
     one_line(InputError, words, lambda: call(given))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("call", [density, project, volumetric_density, lambda volume: scan_as(volume, "hrpqct-61")])
+def test_scanners_ask_for_volumes(call: Callable[[object], object]) -> None:
+    one_line(InputError, "expected a microct.Volume, got ndarray", lambda: call(ARRAY))
+
+
+def test_a_file_has_a_name() -> None:
+    one_line(StudyError, "expected the name of a file.*got NoneType", lambda: microct.write(CUBE, None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("study", [{"time": {"years": 1}}, "study.toml", None])

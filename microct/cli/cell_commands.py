@@ -171,15 +171,18 @@ def ensemble(
     pictures
         Draw figures.
     """
+    from microct.quantities import QUANTITIES
     from microct.simulation import cohort
 
     asked, folder, name = _opened(study, out, "ensemble")
     if not 1 <= patients <= 1_000_000:
         raise StudyError(f"--patients {patients}: expected 1 to 1000000 (usual: 100 to 10000)")
     women = cohort.ensemble(asked, patients, seed)
-    heading = ("symbol", "time_yr", *(f"p{level:g}" for level in cohort.LEVELS))
+    units = {symbol: QUANTITIES[symbol].unit if symbol in QUANTITIES else "" for symbol in women.bands}
+    units = {symbol: unit or "fold" for symbol, unit in units.items()}
+    heading = ("symbol", "unit", "time_yr", *(f"p{level:g}" for level in cohort.LEVELS))
     spread = [
-        (symbol, f"{time:.4g}", *(f"{value:.6g}" for value in values))
+        (symbol, units[symbol], f"{time:.4g}", *(f"{value:.6g}" for value in values))
         for symbol, bands in women.bands.items()
         for time, values in zip(women.times_yr, bands.T, strict=True)
     ]
@@ -195,7 +198,7 @@ def ensemble(
         if effects:
             files += draw_effects(effects, folder, f"{name}: what the loss at the spine depends on")
     last = [(symbol, *(f"{value:.3g}" for value in bands[:, -1])) for symbol, bands in women.bands.items()]
-    _print_columns(("at the end", *heading[2:]), last)
+    _print_columns(("at the end", *heading[3:]), last)
     print("\n".join(str(file) for file in files))
 
 

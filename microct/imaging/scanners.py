@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from microct.status import InputError, StudyError
-from microct.volume import Volume, checked_spacing
+from microct.volume import Volume, checked_spacing, expected_volume
 
 #: Mineral of bone tissue where none is given [mgHA/cm3] (Laib et al. 1998: 1200 for compact bone); marrow has none.
 TISSUE_DENSITY = 1200.0
@@ -56,7 +56,7 @@ def density(bone: Volume, tissue_mgha: float | np.ndarray = TISSUE_DENSITY) -> V
         bone: bone fraction (uint8, 0 to 255) or a mask.
         tissue_mgha: mineral of tissue [mgHA/cm3], one number or one for each voxel.
     """
-    values = bone.fraction()
+    values = expected_volume(bone, "density").fraction()
     values = bone.values if values is None else values
     if values.dtype != np.uint8:
         raise InputError(f"density: expected uint8 bone fraction or a mask, got {values.dtype}; use microct.segment")
@@ -109,6 +109,7 @@ def project(mineral: Volume, axis: int = 1, edge_g_cm2: float | None = None) -> 
         edge_g_cm2: a pixel counts as bone above this; None counts the whole face of the block, as suits a block cut
             out of a bone.
     """
+    expected_volume(mineral, "project")
     if axis not in (0, 1, 2):
         raise StudyError(f"axis {axis}: expected 0, 1 or 2 (z, y, x)")
     # mgHA/cm3 times cm is mgHA/cm2.
@@ -120,6 +121,7 @@ def project(mineral: Volume, axis: int = 1, edge_g_cm2: float | None = None) -> 
 
 def volumetric_density(mineral: Volume, region: np.ndarray | None = None) -> float:
     """vBMD [mgHA/cm3]: mean density of a region (bool of the same shape), or of the block."""
+    expected_volume(mineral, "volumetric_density")
     values = mineral.values if region is None else mineral.values[np.asarray(region) != 0]
     return float(values.mean(dtype=np.float64)) if values.size else math.nan
 
@@ -141,6 +143,7 @@ def scan_as(mineral: Volume, scanner: Scanner | str, seed: int = 0) -> Volume:
         StudyError: an unknown scanner, or a seed that is none.
         InputError: voxels coarser than the scanner's, or a block too small.
     """
+    expected_volume(mineral, "scan_as")
     if isinstance(scanner, str):
         if scanner not in SCANNERS:
             raise StudyError(f"scanner {scanner!r}: expected one of {', '.join(SCANNERS)}, or a Scanner")

@@ -54,6 +54,8 @@ def write(what: Volume | Table, path: str | os.PathLike[str]) -> Path:
             f"write: expected a microct.Volume or Table, got {type(what).__name__}; "
             "make a volume of an array by Volume.from_array(array, voxel_size_um)"
         )
+    if not isinstance(path, str | os.PathLike):
+        raise StudyError(f'path: expected the name of a file, for instance "bone.h5", got {type(path).__name__}')
     path = Path(path)
     if isinstance(what, Table):
         if path.suffix.lower() != ".csv":

@@ -110,6 +110,8 @@ def test_ensemble_writes_bands(study, tmp_path):
     assert main(["ensemble", str(study), "--patients", "16", "--out", str(tmp_path)]) == ExitCode.OK
     last = [row for row in rows_of(tmp_path / "ensemble.csv") if row["symbol"] == "LS.BMD"][-1]
     assert float(last["time_yr"]) == 4.0
+    units = {row["symbol"]: row["unit"] for row in rows_of(tmp_path / "ensemble.csv")}
+    assert (units["Ac.f"], units["E.De"], units["LS.BMD"]) == ("1/yr", "um", "fold")
     assert float(last["p5"]) < float(last["p50"]) < float(last["p95"])
     assert shows_something(tmp_path / "ensemble.png")
 
