@@ -11,10 +11,8 @@ from scipy import ndimage
 
 import microct
 from microct import Volume
-from microct.cli.follow_up import laid_over
 from microct.imaging.registration import register
 from microct.morphometry.contour import dilated, eroded
-from microct.morphometry.pair import measure_pair
 
 #: Edge of a voxel of the made bone [um], its edge, and the block that scans show [voxels].
 FINE_UM, FINE, BLOCK = 12.5, 400, slice(56, 344)
@@ -46,8 +44,7 @@ def scan(bone: np.ndarray, factor: int, blur: float, noise: float, seed: int) ->
 
 def change(first: Volume, second: Volume, sigma: float, least: int) -> tuple[float, float, float]:
     """FV/BV and RV/BV [%] and tunnels gained, as `microct follow-up` finds them."""
-    laid = laid_over(first, second, "otsu", sigma)
-    table = measure_pair(laid.first, laid.second, laid.region, least_voxels=least)
+    table = microct.follow_up(first, second, sigma=sigma, least_voxels=least).table
     return table["FV/BV"].value, table["RV/BV"].value, table["N.Perf"].value
 
 

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from microct.comparison import follow_up
     from microct.imaging.resampling import crop, crop_empty_border, resample
     from microct.imaging.segmentation import segment
     from microct.imaging.specimens import sample
@@ -35,6 +36,7 @@ _HOME = {
     "sample": "microct.imaging.specimens",
     "measure": "microct.morphometry.report",
     "Study": "microct.simulation.config",
+    "follow_up": "microct.comparison",
     "simulate": "microct.workflow",
     "resume": "microct.workflow",
     "open": "microct.workflow",
@@ -43,8 +45,8 @@ _HOME = {
 }
 
 __all__ = [
-    "Volume", "crop", "crop_empty_border", "measure", "open", "read", "resample", "resume", "sample", "segment",
-    "simulate", "stiffness_tensor", "strength", "Study", "write",
+    "Volume", "crop", "crop_empty_border", "follow_up", "measure", "open", "read", "resample", "resume", "sample",
+    "segment", "simulate", "stiffness_tensor", "strength", "Study", "write",
 ]  # fmt: skip
 
 

@@ -181,6 +181,11 @@ class Volume:
         bone = self.binary()
         return None if bone is None else bone * np.uint8(255)
 
+    def mask_as_fraction(self) -> Volume:
+        """A mask as bone fraction of 0 and 255, so that half of a voxel has one meaning; anything else as it is."""
+        values = None if self.kind == "fraction" else self.fraction()
+        return self if values is None else self.with_values(values, "mask as 0 and 255", kind="fraction")
+
     def with_values(self, values: np.ndarray, step: str, **changes: object) -> Volume:
         """The same place, and kind where it fits, with other voxels; ``step`` says in one sentence what was done."""
         if values.dtype != np.uint8:

@@ -200,16 +200,14 @@ def _check_place(out: object) -> None:
 
 def _as_fraction(volume: Volume) -> Volume:
     """A bone fraction as it is, a mask as one of 0 and 255; grey values are refused."""
-    values = volume.fraction()
-    if values is None:
+    bone = volume.mask_as_fraction()
+    if bone.kind != "fraction":
         raise InputError(
             f"{volume.provenance.source}: expected a bone fraction or a mask, got grey values from "
             f"{volume.values.min():g} to {volume.values.max():g}; use microct.segment first, or say that they are a "
             'bone fraction: Volume.from_array(array, voxel_size_um, kind="fraction")'
         )
-    if volume.kind == "fraction":
-        return volume
-    return volume.with_values(values, "mask taken as bone fraction 0 and 255", kind="fraction")
+    return bone
 
 
 def resume(out: str | Path, progress: ProgressCall | None = None) -> RunResult:

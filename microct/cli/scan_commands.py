@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from microct.cli.output import checked_place, made_folder, print_table, stem_of, told_of
-from microct.cli.volumes import calibration_of, checked_sigma, mask_as_fraction, mask_on, threshold_of, volume_of
+from microct.cli.volumes import calibration_of, checked_sigma, mask_on, threshold_of, volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def cortex(
     from microct.morphometry.cortex import measure_cortex
     from microct.morphometry.density import measure_density
 
-    read = mask_as_fraction(volume_of(scan, year, voxel_size_um))
+    read = volume_of(scan, year, voxel_size_um).mask_as_fraction()
     calibration = calibration_of(read, density_slope, density_intercept, mu_water)
     grey = _turned(read, axis)
     level, bone_level = (_in_file_units(value, unit, calibration, grey, sigma) for value in (cut, bone_cut))
@@ -206,7 +206,7 @@ def density(
     from microct.morphometry.specimen import specimen_of
 
     grey = volume_of(scan, None, voxel_size_um)
-    graded = mask_as_fraction(grey)
+    graded = grey.mask_as_fraction()
     calibration = calibration_of(graded, density_slope, density_intercept, mu_water)
     if calibration is None:
         why = "a mask or bone fraction holds no density" if graded.kind else "its header does not say it"

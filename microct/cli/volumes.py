@@ -31,18 +31,6 @@ def volume_of(path: Path, year: float | None = None, voxel_size_um: float | None
     return read(path, voxel_size_um)
 
 
-def mask_as_fraction(volume: Volume) -> Volume:
-    """A mask as bone fraction of 0 and 255, so that half of a voxel has one meaning; anything else as it is."""
-    if volume.kind == "fraction":
-        return volume
-    mask = volume.binary()
-    if mask is None:
-        return volume
-    import numpy as np
-
-    return volume.with_values(np.where(mask, np.uint8(255), np.uint8(0)), "mask as 0 and 255", kind="fraction")
-
-
 def threshold_of(text: str, option: str = "--threshold") -> str | float:
     """The word otsu, or a finite number."""
     if text == "otsu":
