@@ -97,9 +97,11 @@ def follow_up(
         >>> microct.follow_up(bone, bone, register=False).table["RV/BV"].value
         0.0
     """
+    from microct.imaging.segmentation import check
     from microct.morphometry.pair import measure_pair
     from microct.morphometry.specimen import specimen_of
 
+    check(threshold, 0.0 if sigma is None else sigma)
     if not isinstance(least_voxels, int | np.integer) or least_voxels < 1:
         raise StudyError(f"least_voxels: expected 1 or more (usual: 5; 1 keeps every voxel), got {least_voxels!r}")
     before, after = (expected_volume(scan, "follow_up").mask_as_fraction() for scan in (first, second))

@@ -56,5 +56,9 @@ def test_what_cannot_be_compared_is_refused() -> None:
         microct.follow_up(one, Volume.from_array(two.values[1:], 20.0), register=False)
     with pytest.raises(StudyError, match=r"least_voxels: expected 1 or more \(usual: 5"):
         microct.follow_up(one, two, least_voxels=0)
+    with pytest.raises(StudyError, match="threshold: expected"):
+        microct.follow_up(one, two, threshold="otzu")
+    with pytest.raises(StudyError, match="sigma: expected 0 to 20"):
+        microct.follow_up(one, two, sigma=-1.0)
     with pytest.raises(InputError, match=r"expected a microct\.Volume"):
         microct.follow_up(one, two.values)  # type: ignore[arg-type]

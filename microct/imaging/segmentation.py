@@ -49,7 +49,7 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
         np.float64(0.5)
     """
     expected_volume(volume, "segment")
-    _check(threshold, sigma)
+    check(threshold, sigma)
     source = volume.provenance.source
     low, high = volume.values.min(), volume.values.max()
     if low == high:
@@ -111,7 +111,7 @@ def otsu(volume: Volume, sigma: float = 0.0) -> float:
         StudyError: sigma out of its range. InputError: not a `Volume`; every voxel is the same.
     """
     expected_volume(volume, "otsu")
-    _check("otsu", sigma)
+    check("otsu", sigma)
     grey = filtered(volume.values, sigma)
     if grey.min() == grey.max():
         raise InputError(
@@ -121,7 +121,8 @@ def otsu(volume: Volume, sigma: float = 0.0) -> float:
     return _otsu(grey)
 
 
-def _check(threshold: str | float, sigma: float) -> None:
+def check(threshold: str | float, sigma: float) -> None:
+    """Refuse a threshold that is neither "otsu" nor a number, and a filter out of its range; `StudyError`."""
     if not (threshold == "otsu" if isinstance(threshold, str) else _is_number(threshold)):
         raise StudyError(f'threshold: expected "otsu" or a finite grey value, got {threshold!r}')
     if not (_is_number(sigma) and 0.0 <= sigma <= 20.0):
