@@ -94,6 +94,7 @@ def test_bone_of_one_voxel_stays_in_its_place() -> None:
 
 @given(st.integers(0, 2**31 - 1), st.floats(8.0, 49.0), st.floats(0.0, 1.5), st.booleans())
 @settings(max_examples=20, deadline=None)
+@pytest.mark.slow
 def test_bone_volume_stays_whatever_the_bone(seed: int, size_um: float, sigma: float, is_mask: bool) -> None:
     rng = np.random.default_rng(seed)
     noise = ndimage.gaussian_filter(rng.standard_normal((12, 13, 14)), sigma)

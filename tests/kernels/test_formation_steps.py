@@ -46,7 +46,7 @@ def test_chances_are_met_and_neighbors_and_steps_are_independent():
             assert abs((one * other).mean()) < 4.5 / np.sqrt(one.size)
 
 
-@pytest.mark.parametrize(("candidates", "resorbs"), [(24, True), (0, False)])
+@pytest.mark.parametrize(("candidates", "resorbs"), [pytest.param(24, True, marks=pytest.mark.slow), (0, False)])
 def test_without_formation_no_label_changes(candidates, resorbs):
     """Neither by resorption alone, nor with turnover knocked out."""
     bone = Bone(foam(), wall_um=0.0, candidates=candidates)

@@ -61,6 +61,7 @@ def assert_same(found: Hierarchy, expected: Hierarchy) -> None:
 @example((9, 8, 7), False, 0.4, 1, 0)
 @example((9, 8, 9), True, 0.4, 2, 30)
 @example((9, 1, 9), True, 0.4, 3, 0)
+@pytest.mark.slow
 def test_both_make_the_same_hierarchy(
     shape: tuple[int, int, int], periodic: bool, share: float, seed: int, many: int
 ) -> None:

@@ -61,7 +61,7 @@ def quarters():
     ("wall_um", "start", "local", "place", "packets", "cones", "wide"),
     [
         (40.0, 21, False, False, 0, 0, False),
-        (50.0, 9, False, False, 0, 0, False),
+        pytest.param(50.0, 9, False, False, 0, 0, False, marks=pytest.mark.slow),
         pytest.param(44.0, 13, True, False, 0, 0, False, marks=pytest.mark.slow),
         pytest.param(44.0, 15, True, True, 40, 0, False, marks=pytest.mark.slow),
         pytest.param(44.0, 17, True, True, 40, 60, False, marks=pytest.mark.slow),

@@ -8,7 +8,10 @@ import pytest
 
 from microct.kernels import window
 
-SHAPES = [(1, 1, 1), (3, 5, 7), (4, 4, 4), (9, 8, 33), (5, 7, 70), (16, 16, 32)]
+SHAPES = [
+    (1, 1, 1), (3, 5, 7), (4, 4, 4), (9, 8, 33),
+    *(pytest.param(shape, marks=pytest.mark.slow) for shape in ((5, 7, 70), (16, 16, 32))),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", SHAPES)

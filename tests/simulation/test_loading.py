@@ -250,6 +250,7 @@ def test_activity_lasts_until_the_next() -> None:
 # --- mineral ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_micro_fe_that_knows_mineral_feels_young_bone_softer_and_old_bone_stiffer(bone: Volume) -> None:
     """At the scan's own time it is what it is without; turned over fast, bone of the same shape is less stiff."""
     asked = study(2.0, axis="z", mineral=True)
