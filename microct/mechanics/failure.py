@@ -28,8 +28,8 @@ class FailureCriterion:
         checked(self.critical_volume_percent, "critical_volume_percent", 1e-3, 100.0, "2")
 
 
-#: Settings in use. Those of the first generation "no longer provide accurate results" with scans of the second
-#: (Arias-Moreno et al. 2019, abstract); no other were found that a publication calls right.
+#: Settings in use. Those of the first generation predict too inexactly from scans of the second (Arias-Moreno et al.
+#: 2019, abstract); no others were found that a publication calls right.
 PRESETS: Mapping[str, FailureCriterion] = MappingProxyType(
     {
         "pistoia": FailureCriterion(0.007, 2.0, "Pistoia et al. 2002, doi:10.1016/S8756-3282(02)00736-6"),
