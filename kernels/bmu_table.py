@@ -123,12 +123,14 @@ class Schedule(NamedTuple):
 
     Attributes:
         erosion, refill: (ages,) int32 [1/4096], progress at each age.
+        erosion_end: int32 [steps], age at which erosion is done.
         refill_start, last, give_up: int32 [steps], ages at which the refill begins, is due, and is given up.
         thinnest: int32 [1/255 voxel], bone that is just thick enough to be built upon.
     """
 
     erosion: Array
     refill: Array
+    erosion_end: Array
     refill_start: Array
     last: Array
     give_up: Array

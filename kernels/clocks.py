@@ -22,6 +22,7 @@ class SurfaceClock:
         age: at the end of the step [steps], on the schedule: units that form without resorption begin with the refill.
         was, front: int32 [1/4096], where the front stood when the step began, and stands when it ends.
         refills: bool, whether it comes back.
+        clears: bool, whether erosion had ended when the step began, so that threads go; deepest: int32, where it ends.
         last, give_up: int32 [steps], ages at which a BMU is due, and is given up.
     """
 
@@ -29,6 +30,8 @@ class SurfaceClock:
     was: Array
     front: Array
     refills: Array
+    clears: Array
+    deepest: Array
     last: Array
     give_up: Array
 
@@ -43,18 +46,22 @@ class SurfaceClock:
             down, up = schedule.erosion[age], schedule.refill[age]
             return jnp.where(up == 0, (end * down) >> 12, end + (((stop - end) * up) >> 12)), up > 0
 
-        return cls(age, at(age - 1)[0], *at(age), schedule.last, schedule.give_up)
+        clears = (age == schedule.erosion_end + 1) & (end > 0)
+        return cls(age, at(age - 1)[0], *at(age), clears, end, schedule.last, schedule.give_up)
 
     def crossed(self, tiles: Tiles, row: Array) -> Array:
-        """Tiles within which the front may pass a voxel in this step; (tiles,) bool, of which ``row`` is the BMU."""
-        shallow, deep = jnp.minimum(self.was, self.front)[row], jnp.maximum(self.was, self.front)[row]
-        return (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
-
-    def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any]:
-        """For voxels ``cell`` (n, entries) of rows ``row`` (n,): where the front stands, whether it refills, and
-        whether they wait where they are not what it asks for.
+        """Tiles within which the front may pass a voxel in this step, or leaves bone behind; (tiles,) bool, of which
+        ``row`` is the BMU.
         """
-        return self.front[row][:, None], self.refills[row][:, None], True
+        shallow, deep = jnp.minimum(self.was, self.front)[row], jnp.maximum(self.was, self.front)[row]
+        left = self.clears[row] & (tiles.high >= self.deepest[row])
+        return left | ((shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow))
+
+    def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any, Any]:
+        """For voxels ``cell`` (n, entries) of rows ``row`` (n,): where the front stands, whether it refills,
+        whether they wait where they are not what it asks for, and whether threads go.
+        """
+        return self.front[row][:, None], self.refills[row][:, None], True, self.clears[row][:, None]
 
 
 @dataclass(frozen=True)
@@ -110,12 +117,12 @@ class TunnelClock:
         deep = jnp.where(turned, jnp.maximum(self.turn[row, 0], deep), deep)
         return (shallow != deep) & (tiles.low <= deep) & (tiles.high >= shallow)
 
-    def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any]:
-        """As `SurfaceClock.at`."""
+    def at(self, row: Array, cell: Array) -> tuple[Array, Array, Any, Any]:
+        """As `SurfaceClock.at`; around tunnels bone is compact, and has no threads."""
         away = distance_from_start(cell, self.kind[row][:, None], self.plan)
         here = row[:, None], jnp.clip(away, 0, self.front.shape[1] - 1)
         # An older canal within the cement line is not bone yet, and need not be looked at before the refill.
-        return self.front[here], self.refills[here], self.refills[here]
+        return self.front[here], self.refills[here], self.refills[here], False
 
 
 def _between_steps(time: Array, end: Array, stop: Array, schedule: Schedule) -> tuple[Array, Array]:

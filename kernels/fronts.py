@@ -1,9 +1,7 @@
 """The fronts of BMUs: cavities deepen, wait, and refill from the floor up.
 
-A voxel is refilled only where bone is left beneath it, or where it is a pit with bone at four of its six faces or more.
-A cavity that broke through a plate or a rod therefore stays open, as its rim has bone at three faces at most: that one
-rule makes perforation permanent. Without pits, floors that lie askew (of neighbors on a curved surface, or on one that
-runs diagonally, where every other sheet of voxels has its own) would leave pores of one voxel behind.
+A voxel is refilled only where bone is left that carries cells (`microct.kernels.support`); a cavity that broke through
+a plate or a rod therefore stays open. When its erosion has ended, the threads that it left go as well.
 
 A voxel has one step of formation. One that holds a mass m after it has gained d of it takes the new step with chance
 d / m: then its label is any step with the chance of that step's share of the mass, whatever the size of voxels, and
@@ -20,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from microct.kernels import cavity as cav
+from microct.kernels import support
 from microct.kernels.bmu_table import (
     BMUTable,
     Cones,
@@ -36,64 +35,12 @@ from microct.kernels.bmu_table import (
 from microct.kernels.clocks import SurfaceClock, TunnelClock
 from microct.kernels.random import below, mixed
 from microct.kernels.tiles import Tiles
-from microct.kernels.window import Ranked, at, kept
+from microct.kernels.window import Ranked, kept
 
 Array = Any
 
 #: Chunks of tiles that are listed at once.
 _LISTED = 8
-#: Voxels whose support is looked at at once, for each tile: about as many as ask.
-_ASKED = 2
-#: Faces with bone that make a voxel a pit: one more than a corner of three walls has, so that no wall grows sideways.
-_PIT = 4
-
-
-def _beneath(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array) -> Array:
-    """Bone fraction of each voxel's floor; full where that lies outside the volume, whose bone goes on."""
-    way = floor.astype(jnp.int32)
-    z, y, x = z + (way >> 4) - 1, y + ((way >> 2) & 3) - 1, x + (way & 3) - 1
-    nz, ny, nx = fraction.shape
-    inside = (z >= 0) & (z < nz) & (y >= 0) & (y < ny) & (x >= 0) & (x < nx)
-    return jnp.where(inside, read(fraction, z, y, x, inside & where), cav.FULL)
-
-
-def _unsupported(
-    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, thinnest: Array, plan: Plan
-) -> Array:
-    """Which of the voxels that ask (tiles, TILE) may not be refilled. They are few: the bone around them is read for
-    them alone; where much is worked on at once without listing them, since reading nothing costs nothing there.
-    """
-    if plan.wide:
-        open_floor = asks & (_beneath(fraction, *place, floor, asks) < thinnest)
-        return open_floor & ~_in_a_pit(fraction, *place, open_floor)
-    few, size = Ranked.of(asks[None]), _ASKED * asks.shape[0]
-    z, y, x, floor = (part.ravel() for part in (*place, floor))
-
-    def some(start: Array, denied: Array) -> Array:
-        nth = start + jnp.arange(size, dtype=jnp.int32)
-        which, mine = few.place(nth), nth < few.count
-        here = at(z, which), at(y, which), at(x, which)
-        open_floor = mine & (_beneath(fraction, *here, at(floor, which), mine) < thinnest)
-        denies = jax.lax.cond(
-            open_floor.any(),
-            lambda: open_floor & ~_in_a_pit(fraction, *here, open_floor),
-            lambda: jnp.zeros_like(open_floor),
-        )
-        return denied.at[jnp.where(denies, which, denied.size)].set(True, mode="drop")
-
-    return chunks(few.count, size, some, jnp.zeros(asks.size, bool)).reshape(asks.shape)
-
-
-def _in_a_pit(fraction: Array, z: Array, y: Array, x: Array, where: Array) -> Array:
-    """Whether bone lies at `_PIT` of a voxel's six faces or more; beyond the border the volume is its mirror image."""
-    faces = jnp.zeros(z.shape, jnp.int32)
-    for axis, length in enumerate(fraction.shape):
-        for side in (-1, 1):
-            place = [z, y, x]
-            beside = place[axis] + side
-            place[axis] = jnp.where((beside >= 0) & (beside < length), beside, place[axis] - side)
-            faces += read(fraction, place[0], place[1], place[2], where) >= cav.BONE
-    return faces >= _PIT
 
 
 class _Picked(NamedTuple):
@@ -196,16 +143,18 @@ def _decide(
             column[tile].astype(jnp.int32) for column in (lists.delta, lists.profile, lists.before)
         )
         used = (cell >= 0) & mine[:, None]
-        here, fills, tries = clock.at(row, cell)
+        here, fills, tries, clears = clock.at(row, cell)
         salt = table.salt[row][:, None]
         target = cav.bone_at(here, delta, profile, before, cav.dither_of(cell, salt))
 
         z, y, x = places(table.corner[row], cell)
         now = read(fraction, z, y, x, used).astype(jnp.int32)
-        (asks,) = kept(once, (used & fills & (target > now) & (now < thinnest)).astype(jnp.uint8))
-        denied = _unsupported(fraction, (z, y, x), floor, asks != 0, thinnest, plan)
-        refilled = jnp.where(denied, now, jnp.maximum(now, target))
+        bare = now < thinnest
+        (asks,) = kept(once, (used & jnp.where(bare, fills & (target > now), clears)).astype(jnp.uint8))
+        unfit = support.unfit(fraction, (z, y, x), floor, asks != 0, thinnest, plan)
+        refilled = jnp.where(unfit, now, jnp.maximum(now, target))
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
+        new = jnp.where(unfit & ~bare, 0, new)
         change = jnp.where(used, new - now, 0)
 
         renamed = below(mixed(salt, step, cell), new) < change

@@ -76,14 +76,15 @@ def schedule(bmu: BMU, step_days: float, voxel_um: float) -> Schedule:
     give_up = math.ceil((end + GIVE_UP_DAYS) / step_days + 0.5)
     days = np.maximum((np.arange(give_up + 2) - 0.5) * step_days, 0.0)
     erosion = np.round(np.clip(days / bmu.resorption_days, 0.0, 1.0) * FRONT).astype(np.int32)
+    done = int(np.argmax(erosion == FRONT))
     # Where reversal is shorter than a step, the front must still stand at its end once before it turns.
-    start = max(bmu.ages(step_days)[1], int(np.argmax(erosion == FRONT)) + 1)
+    start = max(bmu.ages(step_days)[1], done + 1)
     refill = np.round(np.clip((days - quiet) / bmu.formation_days, 0.0, 1.0) * FRONT).astype(np.int32)
     refill[start:] = np.maximum(refill[start:], 1)
     refill[:start] = 0
     last = int(np.argmax(refill == FRONT))
     thinnest = int(np.clip(round(FULL * FLOOR_UM / voxel_um), 8, BONE))
-    return Schedule(erosion, refill, np.int32(start), np.int32(last), np.int32(give_up), np.int32(thinnest))
+    return Schedule(erosion, refill, *map(np.int32, (done, start, last, give_up, thinnest)))
 
 
 def as_long(one: Schedule, other: Schedule) -> tuple[Schedule, Schedule]:

@@ -126,7 +126,7 @@ def site_map(state: State, clock: Clock) -> np.ndarray:
         for start in range(0, count, _ROWS):
             rows = np.arange(start, min(start + _ROWS, count))
             cell, delta, profile, *_ = on_host(bmus.lists, bmus.first[rows], bmus.tiles[rows])
-            front, refills, _ = of.at(rows, cell)
+            front, refills, *_ = of.at(rows, cell)
             front, refills = np.broadcast_to(front, cell.shape), np.broadcast_to(refills, cell.shape)
             # slices of a tunnel that its tip has not reached, and those that are refilled, are at rest
             asleep = (front == 0) | refills & (front == np.asarray(bmus.stop_front)[rows, None])

@@ -133,8 +133,8 @@ def bone_at(front: int, delta: int, profile: int, before: int, dither: int) -> i
     return before + bone_gone(-front, -delta, profile, room, dither)
 
 
-def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...]) -> int:
-    """How many of a voxel's six faces have bone; the volume is mirrored at its border."""
+def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...], least: int = BONE) -> int:
+    """How many of a voxel's six faces have ``least`` bone or more; the volume is mirrored at its border."""
     found = 0
     for axis in range(3):
         for side in (-1, 1):
@@ -142,8 +142,15 @@ def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...]) -> int:
             beside[axis] += side
             if not 0 <= beside[axis] < fraction.shape[axis]:
                 beside[axis] -= 2 * side
-            found += int(fraction[tuple(beside)] >= 128)
+            found += int(fraction[tuple(beside)] >= least)
     return found
+
+
+def has_floor(fraction: np.ndarray, beneath: tuple[int, ...], thinnest: int) -> bool:
+    """Whether what lies beneath is bone, with bone at three of its faces or more; beyond the border bone goes on."""
+    if not all(0 <= p < n for p, n in zip(beneath, fraction.shape, strict=True)):
+        return True
+    return bool(fraction[beneath] >= thinnest) and bone_at_faces(fraction, beneath, thinnest) >= 3
 
 
 Listed = namedtuple(
@@ -237,6 +244,9 @@ def advance(
         end, stop = int(rows.final_front[row]), int(rows.stop_front[row])
         length = plan.tunnel.window[plan.axis] if osteonal else 0  # type: ignore[union-attr]
         finished, held = True, rows.voxels(row)
+        # In the first step that finds the cavity as deep as it gets.
+        clears = not osteonal and not rows.kind[row] & MODELING and list(schedule.erosion).index(FRONT) == age - 1  # type: ignore[attr-defined]
+        thinnest = int(schedule.thinnest)  # type: ignore[attr-defined]
         for entry, place, shape, beneath in held:
             if osteonal:
                 along = int(rows.cell[row, entry]) >> (20, 10, 0)[plan.axis] & 1023  # type: ignore[union-attr]
@@ -246,10 +256,10 @@ def advance(
             now, target = int(old[place]), bone_at(front, *shape)
             value = min(now, target)
             if up:
-                inside = all(0 <= p < n for p, n in zip(beneath, old.shape, strict=True))
-                floor = max(int(old[beneath]) if inside else FULL, now)
-                supported = floor >= int(schedule.thinnest) or bone_at_faces(old, place) >= 4  # type: ignore[attr-defined]
-                value = max(now, target) if supported else now
+                built_upon = now >= thinnest or has_floor(old, beneath, thinnest) or bone_at_faces(old, place) >= 4
+                value = max(now, target) if built_upon else now
+            if clears and now >= thinnest and not has_floor(old, beneath, thinnest):
+                value = 0 if bone_at_faces(old, place, thinnest) <= 2 else value
             # What is no bone within the cement line of a tunnel waits for the refill.
             finished &= value == now and (now == target or (osteonal and not up))
             new["fraction"][place] = value

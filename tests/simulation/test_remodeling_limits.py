@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+import jax
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -12,7 +13,8 @@ from studied_bones import Run, plate, run, study
 
 from microct.imaging.resampling import resample
 from microct.imaging.specimens import sample
-from microct.kernels import activation, components
+from microct.kernels import activation, components, support
+from microct.morphometry.report import measure
 from microct.remodeling.bmu import depth_shares
 from microct.simulation import step
 from microct.simulation.build import build, first_state
@@ -170,7 +172,6 @@ def test_a_plate_thinner_than_the_erosion_depth_perforates_for_good() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
     """Sheets of a plate across x + y each have their own floor: no BMU may leave every other one empty."""
     _, y, x = np.indices((24, 48, 48))
@@ -182,6 +183,27 @@ def test_no_pore_of_one_voxel_stays_behind_in_a_diagonal_plate() -> None:
     _, pieces = ndimage.label(marrow)  # by faces, as the Euler number counts marrow
     _, wide = ndimage.label(marrow, np.ones((3, 3, 3)))
     assert pieces <= wide + 2
+
+
+@pytest.mark.slow
+def test_connectivity_is_lost_with_bone_and_lace_would_hide_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight years of thinning walls: loops go. Where threads stay, and are floors, more are made than go."""
+    bone = sample("trabecular", size_mm=2.5, voxel_size_um=25.0, seed=7, bone_volume_fraction=0.12)
+    demand = {"activation_frequency_per_year": 1.0, "erosion_depth_um": 50.0, "wall_thickness_um": 43.0}
+
+    def connectivity(bones: list[Volume]) -> float:
+        return float(np.mean([measure(one, threshold="half", thickness=False)["Conn.D"].value for one in bones]))
+
+    def years_later() -> list[Volume]:
+        ends = [run(bone, study(8, seed=seed, **demand)).last.fields.fraction for seed in (1, 2, 3)]
+        return [bone.with_values(np.asarray(end), "eight years later") for end in ends]
+
+    before, after = connectivity([bone]), connectivity(years_later())
+    monkeypatch.setattr(support, "_THREAD", -1)
+    jax.clear_caches()
+    with_lace = connectivity(years_later())
+    jax.clear_caches()
+    assert after < 0.8 * before < before < with_lace
 
 
 @pytest.mark.slow
