@@ -72,6 +72,36 @@ class RunResult:
         """
         return self.folder.read_frame(year, "fallen").values if "fallen" in self.folder.fields else None
 
+    def calcium_at(self, year: float) -> np.ndarray:
+        """Calcium of the bone in each voxel by its age [wt %], (nz, ny, nx) float32; of bone from the scan the mean.
+        `microct.tissue.mineral.tissue_density` and `tissue_modulus` make density and modulus of it.
+
+        Raises:
+            InputError: as `at`; a run of an earlier version, which did not keep ages.
+        """
+        from microct.tissue import bmdd
+
+        return bmdd.calcium_map(*self._ages_at(year))
+
+    def relative_modulus_at(self, year: float) -> np.ndarray:
+        """Young's modulus of the tissue in each voxel by its mineral, over that of the scan's bone when it was
+        scanned; (nz, ny, nx) float32. Times `TISSUE_MODULUS_MPA` it is what micro-FE of the run took with
+        ``load.mineral``.
+
+        Raises:
+            InputError: as `calcium_at`.
+        """
+        from microct.tissue import bmdd
+
+        return bmdd.relative_modulus(*self._ages_at(year))
+
+    def _ages_at(self, year: float) -> tuple[np.ndarray, int, float]:
+        """(step in which each voxel's bone was formed, the step now, length of a step [d])."""
+        if self.times_yr and "formed_on" not in self.folder.fields:
+            raise InputError(f"{self.path}: this run did not keep the age of its bone; run its study.toml again")
+        frame, formed_on = self.folder.read_field(year, "formed_on")
+        return formed_on, frame.step, self.study.time.step_days
+
 
 def _scan_of(study: Study, base: Path | None) -> Volume:
     """The scan that a study names, as its file has it."""
@@ -310,10 +340,13 @@ class _Keeper:
         """Add a frame to the viewer file and rows to the table."""
         indices = {row.symbol: row.value for row in moment.rows}
         bone = moment.bone.values
-        fields = {"bone_fraction": bone}
-        if self.folder.fields in ((), ("bone_fraction", "fallen")):  # not those of a run that is older than this field
-            fields["fallen"] = np.zeros_like(bone) if moment.fallen is None else moment.fallen
-        self.folder.append_frame(moment.state.step, moment.time_yr, fields, indices)
+        fields = {
+            "bone_fraction": bone,
+            "fallen": np.zeros_like(bone) if moment.fallen is None else moment.fallen,
+            "formed_on": np.asarray(moment.state.fields.formed_on),
+        }
+        known = self.folder.fields or tuple(fields)  # a run of an earlier version goes on with those that it has
+        self.folder.append_frame(moment.state.step, moment.time_yr, {name: fields[name] for name in known}, indices)
         model = moment.model
         parameters = {
             "microct": _version(),

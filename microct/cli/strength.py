@@ -12,6 +12,8 @@ from microct.cli.volumes import threshold_of, volume_of
 from microct.status import StudyError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from microct.mechanics.stiffness import StiffnessTensor
     from microct.mechanics.strength import Strength
     from microct.table import Table
@@ -42,6 +44,7 @@ def strength(
     criterion: str = "pistoia",
     tolerance: float = 1e-6,
     partial_voxels: bool = False,
+    mineral: bool = False,
     brittle: bool = False,
     tensor: Literal["none", "kinematic", "periodic"] = "none",
     out: Out = None,
@@ -80,6 +83,9 @@ def strength(
         Residual over load at which the solver stops.
     partial_voxels
         Partial voxels of a bone fraction (.h5 of microct, a run) have their share of the modulus.
+    mineral
+        Each voxel of a run has the modulus of its mineral: young bone is softer, old bone stiffer than the scan's,
+        which has that of --youngs-modulus-mpa.
     brittle
         Follow elastic-brittle failure in load steps too (some ten times longer).
     tensor
@@ -101,6 +107,7 @@ def strength(
     checked_place(out, "--out", VOLUMES)
     checked_place(table, "--table", (".csv",))
     checked_place(picture, "--picture", (".png",))
+    modulus = _by_mineral(scan, year, youngs_modulus_mpa, crop_empty_border) if mineral else youngs_modulus_mpa
     bone = volume_of(scan, year, voxel_size_um)
     if not partial_voxels:
         bone = segment(bone, threshold=cut, sigma=sigma)
@@ -110,23 +117,36 @@ def strength(
             "in a scan partial voxels are not known"
         )
     bone = without_empty_border(bone) if crop_empty_border else bone
-    found = compressed(
-        bone, youngs_modulus_mpa, poisson_ratio, strain, axis, ends, tolerance, criterion, partial_voxels, brittle
-    )
+    found = compressed(bone, modulus, poisson_ratio, strain, axis, ends, tolerance, criterion, partial_voxels, brittle)
     print("\n".join(_lines(found)))
     if tensor != "none":
-        whole = stiffness_tensor(bone, youngs_modulus_mpa, poisson_ratio, tensor, tolerance, partial_voxels)
+        whole = stiffness_tensor(bone, modulus, poisson_ratio, tensor, tolerance, partial_voxels)
         print("\n".join(_tensor_lines(whole)))
     if out is not None:
         density = bone.with_values(found.strain_energy_density_mpa, "strain energy density [MPa]", kind="")
         print(write(density, out))
     if table is not None:
-        print(write(_table(found, bone, scan.name, partial_voxels), table))
+        print(write(_table(found, bone, scan.name, partial_voxels, mineral), table))
     if picture is not None:
         print(_drawn(found, bone, scan.name, picture))
 
 
-def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
+def _by_mineral(scan: Path, year: float | None, youngs_modulus_mpa: float, cropped: bool) -> np.ndarray:
+    """Young's modulus [MPa] of each voxel of a run's bone."""
+    import numpy as np
+
+    if not (scan / "run.json").exists():
+        raise StudyError(f"--mineral: {scan} is not the folder of a run, and does not tell the age of its bone")
+    if cropped:
+        raise StudyError("--mineral: expected the whole bone of the run, without --crop-empty-border")
+    from microct import workflow
+
+    run = workflow.open(scan)
+    relative = run.relative_modulus_at(run.times_yr[-1] if year is None else year)
+    return np.float32(youngs_modulus_mpa) * relative
+
+
+def _table(found: Strength, bone: Volume, sample: str, partial: bool, mineral: bool) -> Table:
     """The rows that a run's table holds of strength, and what they depend on."""
     from microct.table import Row, Table
 
@@ -147,6 +167,7 @@ def _table(found: Strength, bone: Volume, sample: str, partial: bool) -> Table:
             f"({settings.source})",
             "left_out_voxels": str(found.left_out_voxels),
             "partial_voxels": "yes" if partial else "no",
+            "modulus_by_mineral": "yes" if mineral else "no",
             "solver": found.status,
         },
     )

@@ -12,6 +12,8 @@ from microct.cli.volumes import threshold_of, volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from microct.table import Row
     from microct.volume import Volume
 
@@ -63,7 +65,7 @@ def scan_as(
     noise
         Standard deviation of its noise in mgHA/cm3.
     tissue_density
-        Mineral of bone tissue in mgHA/cm3; left out, the TMD of a run at that year, 1200 for a scan.
+        Mineral of bone tissue in mgHA/cm3; left out, that of each voxel's age in a run, 1200 for a scan.
     axis
         Of the beam of DXA: 0, 1 or 2 for z, y, x.
     seed
@@ -87,7 +89,8 @@ def scan_as(
     seen = scanners.scan_as(mineral, device, seed)
     print_table(_scan_rows(mineral, axis))
     blocks = " x ".join(str(n) for n in seen.shape)
-    words = (volume.provenance.steps[-1], f"tissue mineral {density:g} mgHA/cm3", seen.provenance.steps[-1])
+    tissue = f"{density:g} mgHA/cm3" if isinstance(density, float) else "by the age of each voxel"
+    words = (volume.provenance.steps[-1], f"tissue mineral {tissue}", seen.provenance.steps[-1])
     print(f"{'; '.join(words)}: {blocks} voxels")
     if out is not None:
         print(write(seen, out))
@@ -170,17 +173,21 @@ def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold
     return found if found.kind == "fraction" and cut == "otsu" else segment(found, threshold=cut)
 
 
-def _tissue_density(path: Path, year: float | None) -> float:
-    """Mineral of the tissue of a year of a run, or of bone at large [mgHA/cm3]."""
+def _tissue_density(path: Path, year: float | None) -> float | np.ndarray:
+    """Mineral of the tissue in each voxel of a year of a run, or of bone at large [mgHA/cm3]."""
     if not (path / "run.json").exists():
         from microct.imaging.scanners import TISSUE_DENSITY
 
         return TISSUE_DENSITY
     from microct import workflow
+    from microct.tissue import mineral
 
     run = workflow.open(path)
-    density = {row.time_yr: row.value for row in run.table.series("TMD")}
-    return _nearest(density, run.times_yr[-1] if year is None else year)
+    when = run.times_yr[-1] if year is None else year
+    if "formed_on" in run.folder.fields:
+        return mineral.tissue_density(run.calcium_at(when))
+    # A run of an earlier version kept no ages: the mean of its tissue.
+    return _nearest({row.time_yr: row.value for row in run.table.series("TMD")}, when)
 
 
 def _nearest(series: dict[float | None, float], when: float) -> float:

@@ -198,10 +198,18 @@ class RunFolder:
         Raises:
             InputError: none within half a reporting interval (the message lists them), or no such field.
         """
-        info, values = viewer.read_frame(self.path / _VIEWER, self.initial, time_yr, field)
+        info, values = self.read_field(time_yr, field)
         return self.initial.with_values(
             values, f"{field} at {info.time_yr:g} yr (step {info.step}) of {self.path.name}"
         )
+
+    def read_field(self, time_yr: float, field: str) -> tuple[FrameInfo, np.ndarray]:
+        """The reporting time nearest to ``time_yr`` [yr], and a field (nz, ny, nx) at it.
+
+        Raises:
+            InputError: as `read_frame`.
+        """
+        return viewer.read_frame(self.path / _VIEWER, self.initial, time_yr, field)
 
     def rewind(self, step: int) -> None:
         """Forget what lies after ``step``: frames, rows of the table, checkpoints.

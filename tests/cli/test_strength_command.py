@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import microct
 from microct.cli import main
 from microct.io.table_file import read_table
 from microct.io.writer import write
@@ -58,9 +59,32 @@ def test_partial_voxels_are_told(tmp_path: Path) -> None:
     assert about["threshold"] == "none"
 
 
+def test_mineral_of_a_year_gives_the_stiffness_that_the_run_had(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that feels its load through young and old bone, and the same bone pressed afterwards."""
+    study = microct.Study().with_values(
+        time={"years": 1.0, "burn_in_years": 0.0, "step_days": 20.0},
+        load={"axis": "z", "strength": True, "mineral": True},
+        remodeling={"activation_frequency_per_year": 2.0, "erosion_depth_um": 50.0, "wall_thickness_um": 49.0},
+    )
+    bone = microct.sample("trabecular", size_mm=1.2, voxel_size_um=40, seed=3, bone_volume_fraction=0.3)
+    run = microct.simulate(bone, study, out=tmp_path / "run")
+    words = ["strength", str(run.path), "--ends", "frictionless", "--table", str(tmp_path / "s.csv")]
+    stiffness = []
+    for more in (["--mineral"], []):
+        assert main([*words, *more]) == ExitCode.OK
+        table = read_table(tmp_path / "s.csv")
+        assert table.parameters["modulus_by_mineral"] == ("yes" if more else "no")
+        stiffness.append(table["K"].value)
+    assert stiffness[0] == pytest.approx(run.table.series("K")[-1].value, rel=1e-3)
+    assert stiffness[0] < 0.97 * stiffness[1]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
+        (["--mineral"], ExitCode.USAGE, "does not tell the age"),
         (["--table", "strength.txt"], ExitCode.USAGE, "--table strength.txt"),
         (["--picture", "strength.jpg"], ExitCode.USAGE, "ending in .png"),
         (["--out", "strength.txt"], ExitCode.USAGE, "--out strength.txt"),

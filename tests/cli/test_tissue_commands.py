@@ -12,7 +12,7 @@ import microct
 from microct.cli import main
 from microct.io.reader import read
 from microct.io.run_folder import RunFolder
-from microct.status import ExitCode
+from microct.status import ExitCode, InputError
 from microct.volume import Volume
 
 
@@ -38,12 +38,26 @@ def test_scan_of_a_run_uses_its_own_mineral(run: Path, tmp_path: Path, capsys: p
     assert main(["scan-as", str(run), "--year", "1", "--scanner", "hrpqct-82", "--out", str(out)]) == ExitCode.OK
     said = numbers(capsys.readouterr().out)
     table = microct.open(run).table
-    # Rows of a run weigh voxels by their own age; the projection uses the mean.
-    assert said["vBMD"] == pytest.approx(table["vBMD"].value, rel=1e-3)
+    # Bone of the scan has ages of its own in the rows, their mean in a voxel.
+    assert said["vBMD"] == pytest.approx(table["vBMD"].value, rel=3e-3)
     assert said["aBMD"] == pytest.approx(said["vBMD"] * 0.128 / 1000, rel=1e-3)
     seen = read(out)
     assert seen.shape == (15, 15, 15)
     assert seen.spacing_mm == pytest.approx((0.082,) * 3)
+
+
+def test_a_run_keeps_the_age_of_its_bone(run: Path) -> None:
+    result = microct.open(run)
+    first, calcium = result.calcium_at(0.0), result.calcium_at(1.0)
+    assert len(np.unique(first)) == 1  # all is bone of the scan, at the mean of its population
+    new = calcium < 0.98 * first
+    share = result.at(1.0).values[new].sum(dtype=float) / result.at(1.0).values.sum(dtype=float)
+    formed = result.table.series("Fm.V")[-1].value / result.table.series("BV")[-1].value
+    assert 0.5 * formed < share < formed  # some of what was formed is gone again
+    assert calcium[~new].min() > 0.98 * first.min()
+    modulus = result.relative_modulus_at(1.0)
+    assert (modulus[new] < 0.97).all()
+    assert (modulus[~new] > 0.97).all()
 
 
 def test_scan_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,6 +110,10 @@ def test_a_run_without_what_fell_is_judged_by_its_ledger(
     for frame in kept.folder.frames():
         folder.append_frame(frame.step, frame.time_yr, {"bone_fraction": kept.at(frame.time_yr).values}, {})
     assert microct.open(older).fallen_at(1.0) is None
+    with pytest.raises(InputError, match="did not keep the age of its bone"):
+        microct.open(older).calcium_at(1.0)
+    assert main(["scan-as", str(older)]) == ExitCode.OK
+    assert "tissue mineral by the age" not in capsys.readouterr().out
     said = []
     for path in (run, older):
         assert main(["loss-modes", str(path)]) == ExitCode.OK
