@@ -6,8 +6,8 @@ It is no floor, and where a cavity ends none is left, unless it stands on a floo
 
 A hole through a plate has bone at three faces of its rim at most, and so stays open: that makes perforation permanent.
 Without pits, floors that lie askew (of neighbors on a curved surface, or on one that runs diagonally, where every other
-sheet of voxels has its own) would leave pores of one voxel behind. Without threads, plates that are about as thin as a
-voxel end as lace, which real bone does not, and whose loops make connectivity grow while bone is lost.
+sheet of voxels has its own) would leave pores of one voxel behind. If threads were floors and stayed, plates about as
+thin as a voxel would end as lace, which real bone does not, and whose loops make connectivity grow as bone is lost.
 """
 
 from __future__ import annotations

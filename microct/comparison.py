@@ -10,7 +10,7 @@ import numpy as np
 
 from microct.status import InputError, StudyError
 from microct.table import Row, Table
-from microct.volume import Volume, expected_volume
+from microct.volume import HALF, Volume, expected_volume
 
 if TYPE_CHECKING:
     from microct.imaging.registration import RigidMotion
@@ -218,7 +218,7 @@ def _level(before: Volume, after: Volume, cut: str | float, sigma: float) -> tup
     if not isinstance(cut, str):
         return cut, "given", []
     if before.kind == "fraction":
-        return 127.5, "half of a voxel", []
+        return HALF, "half of a voxel", []
     from microct.imaging.segmentation import otsu
 
     level, other = (otsu(scan, sigma) for scan in (before, after))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DAYS_PER_YEAR = 365.25
+
 BOUXSEIN = "Bouxsein et al. 2010, doi:10.1002/jbmr.141"
 DEMPSTER = "Dempster et al. 2013, doi:10.1002/jbmr.1805"
 HILDEBRAND = "Hildebrand, Ruegsegger 1997, doi:10.1046/j.1365-2818.1997.1340694.x"

@@ -17,6 +17,9 @@ VOXEL_SIZE_RANGE_MM = (1e-4, 10.0)
 #: What is known of the values of a volume.
 KINDS = ("", "fraction")
 
+#: Bone fraction from which a voxel is bone, at least half of it [1/255], and the level between: `BONE` of the kernels.
+BONE, HALF = 128, 127.5
+
 IDENTITY = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 

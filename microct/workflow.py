@@ -17,7 +17,7 @@ from microct.io.run_folder import RunFolder
 from microct.simulation.config import Study
 from microct.status import InputError, Preempted, StudyError
 from microct.table import Table
-from microct.volume import Volume, expected_volume
+from microct.volume import BONE, Volume, expected_volume
 
 if TYPE_CHECKING:
     from microct.simulation.build import Model
@@ -166,7 +166,7 @@ def _cortex_of(study: Study, scan: Volume, bone: Volume, base: Path | None) -> n
             f"compartments.mask = {name}: expected the voxels of the scan ({_voxels(scan)}) or of the bone made from "
             f"it ({_voxels(bone)}), got {_voxels(found)}"
         )
-    return mask.values >= 128
+    return mask.values >= BONE
 
 
 def _voxels(volume: Volume) -> str:

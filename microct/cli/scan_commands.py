@@ -254,11 +254,10 @@ def _turned(volume: Volume, axis: str) -> Volume:
 def _in_file_units(value: str | float, unit: str, calibration: Calibration | None, grey: Volume, sigma: float) -> float:
     """A threshold in the unit of the voxels."""
     if isinstance(value, str):
-        if grey.kind == "fraction":
-            return 127.5
         from microct.imaging.segmentation import otsu
+        from microct.volume import HALF
 
-        return otsu(grey, sigma)
+        return HALF if grey.kind == "fraction" else otsu(grey, sigma)
     if unit == "file":
         return value
     if calibration is None:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from microct.status import InputError, StudyError
-from microct.volume import Volume, expected_volume
+from microct.volume import BONE, Volume, expected_volume
 
 #: Bone is 26-connected: voxels that share a corner belong together (Odgaard, Gundersen 1993).
 BONE_NEIGHBORS = np.ones((3, 3, 3), dtype=bool)
@@ -56,11 +56,11 @@ def segment(volume: Volume, threshold: str | float = "otsu", sigma: float = 0.0,
         raise InputError(f"{source}: every voxel is {low}; expected at least two grey values, marrow and bone")
     mask = volume.binary()
     if volume.kind == "fraction" and threshold == "otsu" and sigma == 0.0:
-        bone = volume.values >= 128
+        bone = volume.values >= BONE
         if bone.all() or not bone.any():
             what = "everything is bone" if bone.all() else "no bone is left"
             raise InputError(f"{source}: {what} at half of a voxel; bone fraction runs from {low} to {high} of 255")
-        steps = ["bone fraction: bone is >= 128 of 255 (half); no filter, no threshold"]
+        steps = [f"bone fraction: bone is >= {BONE} of 255 (half); no filter, no threshold"]
     elif mask is not None:
         bone = mask
         steps = [f"binary input ({low:g}, {high:g}): bone is {high:g}; no filter, no threshold"]

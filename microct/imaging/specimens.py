@@ -15,7 +15,7 @@ from microct.imaging.phantoms import grid
 from microct.imaging.segmentation import BONE_NEIGHBORS, largest_component
 from microct.imaging.trabecular import TrabecularBone, trabecular_field
 from microct.status import StudyError
-from microct.volume import Provenance, Volume
+from microct.volume import BONE, Provenance, Volume
 
 __all__ = ["load_sample", "sample", "sample_call", "sample_names"]
 
@@ -124,7 +124,7 @@ def sample(
 
 def _in_one_piece(values: np.ndarray) -> np.ndarray:
     """Clear what hangs on nothing: pieces of bone that are not joined to the largest, and loose partial voxels."""
-    bone = values >= 128
+    bone = values >= BONE
     largest, share = largest_component(bone)
     if share > 0.0:
         loose = ndimage.binary_dilation(bone & ~largest, BONE_NEIGHBORS) & ~largest

@@ -14,6 +14,7 @@ from scipy import ndimage
 from microct.imaging.foam import Skeleton, skeleton
 from microct.imaging.localthickness import mean_local_thickness
 from microct.imaging.smoothfield import SmoothField, block_inside, lattice, without_islands
+from microct.volume import BONE
 
 #: Lattice points across a trabecula.
 POINTS_ACROSS = 5.0
@@ -132,5 +133,5 @@ def nearest_point(
 def _measured_thickness(field: SmoothField, half: np.ndarray) -> float:
     """Mean local thickness [mm] of the middle of a field, on voxels of 3/4 of its lattice."""
     voxel = 0.75 * field.step_mm
-    bone = field.draw(tuple(2.0 * half), 1000.0 * voxel, "probe").values >= 128
+    bone = field.draw(tuple(2.0 * half), 1000.0 * voxel, "probe").values >= BONE
     return voxel * mean_local_thickness(bone)

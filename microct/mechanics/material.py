@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from microct.status import InputError, StudyError
-from microct.volume import Volume
+from microct.volume import BONE, Volume
 
 #: Young's modulus of trabecular tissue [MPa] where none is given: 10 000 is the setting of common HR-pQCT protocols
 #: (MacNeil, Boyd 2008, doi:10.1016/j.bone.2008.01.017: 6829; others 6.8 to 20 GPa). (Unverified.)
@@ -56,7 +56,7 @@ def _share(volume: Volume, partial_voxels: bool) -> np.ndarray:
     values = volume.values
     if volume.kind == "fraction":
         if not partial_voxels:
-            return (values >= 128).astype(np.float32)
+            return (values >= BONE).astype(np.float32)
         share = values.astype(np.float32) / 255
         return np.where(share >= 0.02, share, np.float32(0))
     mask = volume.binary()

@@ -13,7 +13,7 @@ from microct.morphometry.surfaces import bone_surface
 from microct.morphometry.topology import betti_rows
 from microct.status import InputError
 from microct.table import Row, Table
-from microct.volume import Volume
+from microct.volume import BONE, Volume
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def change_map(first: Volume, second: Volume, least_voxels: int = 1) -> Volume:
         if fraction.dtype != np.uint8:
             raise InputError(f"change map: expected uint8 bone fraction or masks, got {fraction.dtype}")
         scaled.append(fraction.astype(np.int16))
-    old, new = (values >= 128 for values in scaled)
+    old, new = (values >= BONE for values in scaled)
     kept = change(old, new, least_voxels)
     noise = (old ^ new) & ~kept.formed & ~kept.resorbed
     values = np.where(noise, 0, scaled[1] - scaled[0]).astype(np.int16)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from microct.render.frame import Frame
+from microct.volume import HALF
 
 #: The surface of the bone, in units of 1/255 bone fraction.
-LEVEL = 127.5
+LEVEL = HALF
 #: Blocks with an edge above this many voxels are averaged down for display.
 DISPLAY_LIMIT = 200
 #: Voxels of marrow around the block, so that bone cut by its faces is closed.

@@ -21,11 +21,12 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.demand import DemandSeries, demand
 from microct.signalling.drugs.effects import Effects
 from microct.signalling.drugs.pharmacy import DrugParameters, DrugState, drug_effects, drug_intake, drug_rates
 from microct.signalling.estrogen import estrogen_deficit
-from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
+from microct.signalling.parameters import CellParameters
 from microct.signalling.rates import Signals, Surroundings, rates, signals
 from microct.signalling.state import CellState
 from microct.signalling.tissue import (

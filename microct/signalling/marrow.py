@@ -5,7 +5,8 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 
-from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
+from microct.quantities import DAYS_PER_YEAR
+from microct.signalling.parameters import CellParameters
 from microct.signalling.state import CellState
 
 # Marrow is never all fat: blood is made in what is left. Far above anything measured (66 % in osteoporosis).

@@ -12,7 +12,6 @@ import jax
 from microct.signalling.constants import Constant, constant, records, refuse_impossible
 from microct.status import StudyError
 
-DAYS_PER_YEAR = 365.25
 FASTEST_D = 2.0  # a time constant below four steps of the integrator would not be followed
 
 FIRST_FORM = "fitted here in a first form of the model, kept since: births, depth and formation, rebound of denosumab"

@@ -18,12 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import Literal
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.cell_course import body_at_start, prepared
 from microct.signalling.drugs.pharmacy import DRUGS, REGIMENS, drug_intake
 from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.estrogen import COURSES
 from microct.signalling.integration import Body, LifeCourse, ModelParameters, moment, slope
-from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
+from microct.signalling.parameters import CellParameters
 from microct.signalling.patient import Patient
 
 #: What an engine is told besides the states, by prefix of its names.

@@ -17,13 +17,13 @@ from itertools import pairwise
 import jax
 import numpy as np
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.constants import in_unit
 from microct.signalling.drugs import denosumab
 from microct.signalling.drugs.pharmacy import DRUGS, REGIMENS
 from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.estrogen import COURSES, SURGICAL
 from microct.signalling.integration import ModelParameters
-from microct.signalling.parameters import DAYS_PER_YEAR
 from microct.signalling.patient import Patient
 
 STEPS_PER_YEAR = 48  # 7.6 day; 4 steps a month

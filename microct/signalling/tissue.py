@@ -29,9 +29,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.constants import constant
 from microct.signalling.demand import DemandSeries
-from microct.signalling.parameters import DAYS_PER_YEAR, CellParameters
+from microct.signalling.parameters import CellParameters
 
 
 @jax.tree_util.register_dataclass

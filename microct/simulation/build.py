@@ -13,11 +13,12 @@ from microct.kernels import activation
 from microct.kernels.bmu_lists import TILE
 from microct.kernels.bmu_table import Cones, Fields, Plan, Schedule, Units, empty_tables
 from microct.kernels.cavity import BONE, DEEPEST_VOXEL, FRONT, SUB, Geometry
+from microct.quantities import DAYS_PER_YEAR
 from microct.remodeling import bmu as bmus
 from microct.remodeling import compartments as places
 from microct.simulation import demand as demands
 from microct.simulation import sizes
-from microct.simulation.calendar import DAYS_PER_YEAR, Calendar
+from microct.simulation.calendar import Calendar
 from microct.simulation.config import Study
 from microct.state import Ledger, State
 from microct.status import InputError

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.simulation.config import Study
 from microct.status import StudyError
-
-DAYS_PER_YEAR = 365.25
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from microct.simulation.load_settings import Load
 from microct.state import Felt, State
 from microct.status import NoLoadError
 from microct.tissue import bmdd
-from microct.volume import Volume
+from microct.volume import BONE, Volume
 
 #: Strain at which a case is solved; all answers are scaled from there.
 _STRAIN = -0.01
@@ -99,7 +99,7 @@ class Loading:
         except NoLoadError:
             energy[:] = 0.0
         sensed = energy if cells is None else energy * cells
-        now = felt(sensed, bone.values >= 128, self.settings.sensing_um / model.voxel_um)
+        now = felt(sensed, bone.values >= BONE, self.settings.sensing_um / model.voxel_um)
         usual = known.set_point.astype(np.float32)
         stimulus = (self.settings.activity_at(year) ** 2 * now / known.scale + _UNFELT) / (usual + _UNFELT)
         anabolic = self.settings.anabolic(model.demand.estradiol(state.step))
@@ -128,7 +128,7 @@ class Loading:
 
     def _set_point(self, bone: Volume, solved: dict[str, Strength], model: Model) -> Felt:
         """What the bone of the scan feels of its usual load."""
-        inside = bone.values >= 128
+        inside = bone.values >= BONE
         energies = np.stack([result.strain_energy_density_mpa[inside] for result in solved.values()]).astype(np.float64)
         shares = even_load(energies) / energies.mean(axis=1)
         share, force = np.zeros(3), np.zeros(3)

@@ -16,8 +16,8 @@ import numpy as np
 from microct.kernels.bmu_table import UNIT_WALL, UNIT_WEIGHT, Local
 from microct.kernels.cavity import BONE
 from microct.mechanics.stimulus import felt
+from microct.quantities import DAYS_PER_YEAR
 from microct.simulation.build import Model
-from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.niche_settings import Osteocytes
 from microct.state import State, Wear
 from microct.tissue import wear as wears

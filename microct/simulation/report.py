@@ -7,9 +7,9 @@ import numpy as np
 from microct.kernels import activation
 from microct.kernels.bmu_table import MODELING, columns
 from microct.morphometry.report import measure
+from microct.quantities import DAYS_PER_YEAR
 from microct.remodeling import compartments as places
 from microct.simulation.build import Model
-from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.simulation.config import Study
 from microct.simulation.loading import Loading
 from microct.simulation.niche import Niche
@@ -18,7 +18,7 @@ from microct.status import NoLoadError
 from microct.table import Row
 from microct.tissue import bmdd, histomorphometry
 from microct.tissue.osteocytes import CRACKS_PER_MM2
-from microct.volume import Volume
+from microct.volume import BONE, Volume
 
 #: Prefixes of rows: trabecular, endocortical, intracortical, periosteal.
 COMPARTMENT_TAGS = ("Tb", "Ec", "Ic", "Ps")
@@ -172,7 +172,7 @@ def _mineral(state: State, model: Model) -> dict[str, float]:
 
 def _mean_tissue_age(state: State, step_days: float) -> float:
     """Mean over bone of the time since its last formation [yr]; the scan's own bone is as old as the run."""
-    bone = np.asarray(state.fields.fraction) >= 128
+    bone = np.asarray(state.fields.fraction) >= BONE
     formed = np.asarray(state.fields.formed_on)[bone]
     if formed.size == 0:
         return float("nan")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.status import InputError
 from microct.tissue import mineral
 from microct.tissue.formed import mass_by_step
@@ -70,7 +71,7 @@ def tissue_ages(
         raise InputError(f"tissue ages: a voxel was formed in step {last}, after the last step {step}")
     mass /= 255.0
     formed = np.flatnonzero(mass[1:]) + 1
-    years = step_days / mineral.DAYS_PER_YEAR
+    years = step_days / DAYS_PER_YEAR
     # A step's bone is laid down in its middle on average.
     young = np.maximum((step - formed - 0.5) * years, 0.0)
     old = steady_ages(turnover_per_yr) + step * years
@@ -112,7 +113,7 @@ def _calcium_by_step(
     if formed_on.size and int(formed_on.max()) > step:
         raise InputError(f"calcium: a voxel was formed in step {int(formed_on.max())}, after the last step {step}")
     law = law or MineralLaw()
-    years = step_days / mineral.DAYS_PER_YEAR
+    years = step_days / DAYS_PER_YEAR
     by_step = law.calcium(np.maximum((step - np.arange(step + 1) - 0.5) * years, 0.0))
     by_step[0] = law.steady_calcium(turnover_per_yr, step * years)
     return by_step

@@ -17,8 +17,8 @@ from microct.kernels.bmu_lists import on_host
 from microct.kernels.bmu_table import MODELING, Cones, Plan, Schedule, Units, columns
 from microct.kernels.cavity import BONE, FRONT, FULL, SUB
 from microct.kernels.clocks import SurfaceClock, TunnelClock
+from microct.quantities import DAYS_PER_YEAR
 from microct.state import Ledger, State
-from microct.tissue.mineral import DAYS_PER_YEAR
 
 #: From apposition of osteoid to its mineral [d] (Martinez-Reina 2019, in its code), as in `mineral.MineralLaw`.
 LAG_DAYS = 12.0

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.status import StudyError
 
-DAYS_PER_YEAR = 365.25
 #: Calcium in hydroxyapatite, Ca10(PO4)6(OH)2, by mass (stoichiometry).
 CALCIUM_IN_HYDROXYAPATITE = 0.3989
 #: Density of mineral and organic matrix [g/cm3], share of volume that is organic (Martinez-Reina 2019, its code).

@@ -6,12 +6,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from microct import volume
 from microct.kernels import window
 
 SHAPES = [
     (1, 1, 1), (3, 5, 7), (4, 4, 4), (9, 8, 33),
     *(pytest.param(shape, marks=pytest.mark.slow) for shape in ((5, 7, 70), (16, 16, 32))),
 ]  # fmt: skip
+
+
+def test_kernels_and_volumes_call_the_same_bone() -> None:
+    assert window.BONE == volume.BONE == np.ceil(volume.HALF)
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling import DRUGS, CellCourse, DrugParameters, Patient, Treatment, cell_course, course, drug_table
 from microct.signalling.cell_course import prepared
 from microct.signalling.drugs.pharmacy import REGIMENS
 from microct.signalling.estrogen import COURSES
 from microct.signalling.integration import LifeCourse, Step
-from microct.signalling.parameters import DAYS_PER_YEAR
 from microct.signalling.timeline import filled, grid_of
 from microct.signalling.walk import seen, walked
 from microct.simulation.drug_settings import DRUG_NAMES

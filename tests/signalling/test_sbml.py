@@ -5,8 +5,8 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling import DRUGS, CellCourse, Patient, Treatment, course
-from microct.signalling.parameters import DAYS_PER_YEAR
 from microct.signalling.sbml import to_sbml
 from microct.signalling.state import CellState
 

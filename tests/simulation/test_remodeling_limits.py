@@ -15,10 +15,10 @@ from microct.imaging.resampling import resample
 from microct.imaging.specimens import sample
 from microct.kernels import activation, components, support
 from microct.morphometry.report import measure
+from microct.quantities import DAYS_PER_YEAR
 from microct.remodeling.bmu import depth_shares
 from microct.simulation import step
 from microct.simulation.build import build, first_state
-from microct.simulation.calendar import DAYS_PER_YEAR
 from microct.volume import Volume
 
 SHAPE = (24, 128, 128)

@@ -16,8 +16,8 @@ from typing import Any
 
 import jax
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.drugs.effects import Effects
-from microct.signalling.parameters import DAYS_PER_YEAR
 
 
 @jax.tree_util.register_dataclass

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from microct.quantities import DAYS_PER_YEAR
 from microct.signalling.drugs.pharmacy import DRUGS, REGIMENS
-from microct.signalling.parameters import DAYS_PER_YEAR
 from microct.signalling.spelling import refused
 from microct.status import StudyError
 
