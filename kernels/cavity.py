@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from microct.kernels import window as w
-from microct.kernels.patch import bisected, surface_patch
+from microct.kernels.patch import Patch, bisected, surface_patch
 
 Array = Any
 
@@ -197,36 +197,101 @@ def carve(
         alone: static; whether no other cavity is worked out beside this one, so that it is worth keeping what is read
             more than once (`window.kept`).
     """
-    reach = geometry.reach
     once = (origin[0] < 2**20).astype(jnp.int32) if alone else None
     fraction, held = w.kept(once, fraction, owned.astype(jnp.uint8))
-    bone, owned = fraction >= BONE, held != 0
-    patch, share, own_depth, code, total, gradient = surface_patch(fraction, owned, origin, area, once)
+    owned = held != 0
+    patch = surface_patch(fraction, owned, origin, area, once)
+    key = _nearest_of_patch(patch, geometry.reach, once)
+    ground = _depths(fraction, key, patch.gradient, depth)
+    members, ground = _members(patch.voxels, ground, ~owned, growth, geometry.reach, once, modeling)
+    template = _Template(
+        w.Ranked.of(members),
+        # Both depths in one number, and what else is listed in another: two numbers to gather for each voxel.
+        (jnp.clip(ground.delta, -32000, 32000) << 16 | ground.profile).ravel(),
+        (fraction.astype(jnp.int32) << 6 | (key & 0x3F)).ravel(),
+        jnp.round(patch.area * depth * FULL).astype(jnp.int32),
+        patch.area,
+        salt,
+    )
+    if not alone or not geometry.usual:
+        return _listed(template, geometry.entries, geometry, modeling, alone)
+    return jax.lax.cond(
+        template.members.count <= geometry.usual,
+        lambda: _listed(template, geometry.usual, geometry, modeling, alone),
+        lambda: _listed(template, geometry.entries, geometry, modeling, alone),
+    )
 
-    # Nearest patch voxel by a separable minimum over integer keys: squared distance above, what it carries below.
+
+class _Ground(NamedTuple):
+    """The window below and above a patch.
+
+    Attributes:
+        delta: int32 [1/256 voxel], depth of each voxel's centre below the patch; profile: that of the whole cavity in
+            its column; below: bool, whether a voxel is bone beneath the patch, not marrow above it; distance2: int32
+            [voxel^2], to the patch.
+    """
+
+    delta: Array
+    profile: Array
+    below: Array
+    distance2: Array
+
+
+class _Template(NamedTuple):
+    """A cavity before it is listed: its voxels, what is known of all voxels of the window, and how much it takes.
+
+    Attributes:
+        members: the voxels; depths: delta and profile of each voxel of the window; others: bone and floor of each.
+        mass: int32 [1/255 voxel], bone to be moved; area: of the patch [voxel faces]; salt: of the BMU.
+    """
+
+    members: w.Ranked
+    depths: Array
+    others: Array
+    mass: Array
+    area: Array
+    salt: Array
+
+
+def _nearest_of_patch(patch: Patch, reach: int, once: Array | None) -> Array:
+    """(window) int32, for each voxel the squared distance to the patch's nearest voxel, and below it what that one
+    carries; by a separable minimum over integer keys.
+    """
     far = (reach * reach + 1) << _PAYLOAD_BITS
     payload = (
-        (jnp.round(share * 255.0).astype(jnp.uint32) << _SHARE_BIT)
-        | (jnp.round(own_depth * _SEED_DEPTH).astype(jnp.uint32) << _DEPTH_BIT)
-        | code.astype(jnp.uint32)
+        (jnp.round(patch.share * 255.0).astype(jnp.uint32) << _SHARE_BIT)
+        | (jnp.round(patch.own_depth * _SEED_DEPTH).astype(jnp.uint32) << _DEPTH_BIT)
+        | patch.floor.astype(jnp.uint32)
     )
-    (key,) = w.kept(once, jnp.where(patch, payload, np.uint32(far)))
+    (key,) = w.kept(once, jnp.where(patch.voxels, payload, np.uint32(far)))
     (key,) = w.kept(once, _nearest(key, reach, far).astype(jnp.int32))
-    distance2 = key >> _PAYLOAD_BITS
-    free = ~owned & (distance2 <= reach * reach)
+    return key
 
+
+def _depths(fraction: Array, key: Array, gradient: Array, depth: Array) -> _Ground:
+    """How deep each voxel lies, and how deep the cavity is there, by the patch's nearest voxel."""
     # A voxel with less than half of bone lies above the patch, or at the far side of a thin plate: the gradient tells.
     way = [((key >> shift) & 3) - 1 for shift in (4, 2, 0)]
     inward = gradient[0] * way[0] + gradient[1] * way[1] + gradient[2] * way[2]
-    below = bone | ((fraction > 0) & (inward < 0.0))
+    below = (fraction >= BONE) | ((fraction > 0) & (inward < 0.0))
+    distance2 = key >> _PAYLOAD_BITS
     distance = jnp.round(jnp.sqrt(distance2.astype(jnp.float32)) * SUB).astype(jnp.int32)
     own = ((key >> _DEPTH_BIT) & 0x7F) * (SUB // _SEED_DEPTH)
-    delta = own + jnp.where(below, distance, -distance)
-    share_here = ((key >> _SHARE_BIT) & 0xFF).astype(jnp.float32) / 255.0
+    share = ((key >> _SHARE_BIT) & 0xFF).astype(jnp.float32) / 255.0
     peak = depth * (1.0 + 1.0 / PROFILE_EXPONENT) * SUB
-    profile = jnp.round(peak * (1.0 - share_here**PROFILE_EXPONENT)).astype(jnp.int32)
-    profile = jnp.clip(profile, 0, DEEPEST_VOXEL * SUB)
+    profile = jnp.round(peak * (1.0 - share**PROFILE_EXPONENT)).astype(jnp.int32)
+    delta = own + jnp.where(below, distance, -distance)
+    return _Ground(delta, jnp.clip(profile, 0, DEEPEST_VOXEL * SUB), below, distance2)
 
+
+def _members(
+    patch: Array, ground: _Ground, free: Array, growth: Array, reach: int, once: Array | None, modeling: bool
+) -> tuple[Array, _Ground]:
+    """Which ``free`` voxels of the window a cavity may change: bone that hangs on the ``patch``, and marrow up to
+    ``growth`` [voxel] above it; and the ground, worked out.
+    """
+    delta, profile, below, distance2 = ground
+    free &= distance2 <= reach * reach
     deepest = jnp.zeros_like(profile) if modeling else (FRONT_LIMIT * profile) >> 12
     highest = jnp.round(growth * SUB).astype(jnp.int32)
     way_down = (below & free).astype(jnp.int32)
@@ -236,52 +301,45 @@ def carve(
     marrow = raised.astype(jnp.int32) | (raised & (profile > 0)).astype(jnp.int32) << 1
     delta, profile, way_down, shallow, marrow = w.kept(once, delta, profile, way_down, shallow, marrow)
 
-    steps = reach + reach // 2 + 1
+    steps, alone = reach + reach // 2 + 1, once is not None
     in_bone = w.flood(patch, way_down != 0, steps, w.grown_by_faces, alone) & (shallow != 0)
     in_marrow = marrow > 1
     if modeling:
         # Marrow that hangs together with the patch, not that beyond a thin plate.
         in_marrow &= w.flood(patch, patch | (marrow != 0), steps, w.grown_by_faces, alone)
-    members = w.Ranked.of(in_bone | in_marrow)
-    # Both depths in one number, and what else is listed in another: two numbers to gather for each voxel.
-    depths = (jnp.clip(delta, -32000, 32000) << 16 | profile).ravel()
-    others = (fraction.astype(jnp.int32) << 6 | (key & 0x3F)).ravel()
-    mass = jnp.round(total * depth * FULL).astype(jnp.int32)
+    return in_bone | in_marrow, ground._replace(delta=delta, profile=profile)
 
-    def listed(entries: int) -> Cavity:
-        nth = jnp.arange(entries, dtype=jnp.int32)
-        valid = nth < members.count
-        place = in_order_of_front(members.place(nth), valid, depths)
-        found, other = w.at(depths, place), w.at(others, place)
-        found, other = jnp.where(valid, found, 0), jnp.where(valid, other, 0)
-        delta, profile, before, floor = found >> 16, found & 0xFFFF, other >> 6, other & 0x3F
-        _, ny, nx = geometry.window
-        at = (place // (ny * nx)) << 20 | (place // nx % ny) << 10 | place % nx
-        dither = dither_of(at, salt)
 
-        def enough(front: Array) -> Array:
-            if modeling:
-                moved = bone_at(-front, delta, profile, before, dither) - before
-            else:
-                moved = eroded(front, delta, profile, before, dither)
-            return w.total(jnp.where(valid, moved, 0), alone=alone) >= mass
+def _listed(template: _Template, entries: int, geometry: Geometry, modeling: bool, alone: bool) -> Cavity:
+    """The cavity as a list of ``entries`` voxels at most, and where its front stops."""
+    nth = jnp.arange(entries, dtype=jnp.int32)
+    valid = nth < template.members.count
+    place = in_order_of_front(template.members.place(nth), valid, template.depths)
+    found, other = w.at(template.depths, place), w.at(template.others, place)
+    found, other = jnp.where(valid, found, 0), jnp.where(valid, other, 0)
+    delta, profile, before, floor = found >> 16, found & 0xFFFF, other >> 6, other & 0x3F
+    _, ny, nx = geometry.window
+    at = (place // (ny * nx)) << 20 | (place // nx % ny) << 10 | place % nx
+    dither = dither_of(at, template.salt)
 
-        def column(values: Array, dtype: Any, rest: int = 0) -> Array:
-            return jnp.pad(values.astype(dtype), (0, geometry.entries - entries), constant_values=rest)
+    def enough(front: Array) -> Array:
+        if modeling:
+            moved = bone_at(-front, delta, profile, before, dither) - before
+        else:
+            moved = eroded(front, delta, profile, before, dither)
+        return w.total(jnp.where(valid, moved, 0), alone=alone) >= template.mass
 
-        final_front = jnp.where(mass > 0, bisected(enough, 0, FRONT_LIMIT, alone), 0) * (-1 if modeling else 1)
-        return Cavity(
-            column(jnp.where(valid & (mass > 0), at, -1), jnp.int32, -1),
-            column(delta, jnp.int16),
-            column(profile, jnp.int16),
-            column(before, jnp.uint8),
-            column(floor, jnp.uint8),
-            final_front,
-            total,
-            jnp.maximum(members.count - geometry.entries, 0),
-        )
+    def column(values: Array, dtype: Any, rest: int = 0) -> Array:
+        return jnp.pad(values.astype(dtype), (0, geometry.entries - entries), constant_values=rest)
 
-    if not alone or not geometry.usual:
-        return listed(geometry.entries)
-    few = members.count <= geometry.usual
-    return jax.lax.cond(few, lambda: listed(geometry.usual), lambda: listed(geometry.entries))
+    sign, takes = -1 if modeling else 1, template.mass > 0
+    return Cavity(
+        column(jnp.where(valid & takes, at, -1), jnp.int32, -1),
+        column(delta, jnp.int16),
+        column(profile, jnp.int16),
+        column(before, jnp.uint8),
+        column(floor, jnp.uint8),
+        jnp.where(takes, bisected(enough, 0, FRONT_LIMIT, alone), 0) * sign,
+        template.area,
+        jnp.maximum(template.members.count - geometry.entries, 0),
+    )

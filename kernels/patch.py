@@ -6,7 +6,7 @@ expression.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,14 +54,28 @@ def narrowed(reached: Any, low: Array, high: Array, width: int) -> Array:
     return jax.lax.fori_loop(0, turns, narrow, (low, high), unroll=True)[1]
 
 
-def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array, once: Array | None) -> tuple[Array, ...]:
-    """The patch of surface around ``origin`` whose area is ``area``; ``once`` as in `window.kept`.
+class Patch(NamedTuple):
+    """A patch of surface in its window; arrays of the window's shape.
 
-    Returns:
-        (patch, share, depth, code, total, gradient): patch (bool), share of the profile radius squared (0..1),
-        depth of the voxel's centre below the surface [voxels], floor direction code, area of the patch [voxel faces],
-        slope of bone along the three axes.
+    Attributes:
+        voxels: bool, bone voxels with surface of the patch.
+        share: float32, squared distance from the origin over that of the profile's edge, 0 to 1.
+        own_depth: float32, depth of the voxel's centre below the surface [voxels].
+        floor: uint8, direction in which the floor lies, as in `cavity.Cavity`.
+        area: float32 scalar, area of the patch [voxel faces].
+        gradient: slope of bone along the three axes.
     """
+
+    voxels: Array
+    share: Array
+    own_depth: Array
+    floor: Array
+    area: Array
+    gradient: tuple[Array, Array, Array]
+
+
+def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array, once: Array | None) -> Patch:
+    """The patch of surface around ``origin`` whose area is ``area``; ``once`` as in `window.kept`."""
     shape = fraction.shape
     faces, gradient, sides = w.surface_area(fraction, owned, once)
     (faces,) = w.kept(once, faces)
@@ -116,5 +130,5 @@ def surface_patch(fraction: Array, owned: Array, origin: Array, area: Array, onc
     # Where the patch ran into its limits the profile still ends at its farthest voxel.
     edge = jnp.minimum(radius, jnp.max(jnp.where(patch, arc, 0)) + 32).astype(jnp.float32)
     share = jnp.clip((arc.astype(jnp.float32) / edge) ** 2, 0.0, 1.0)
-    code = w.direction_code(gz, gy, gx)
-    return patch, share, depth, code, total.astype(jnp.float32) / w.AREA, (gz, gy, gx)
+    floor = w.direction_code(gz, gy, gx)
+    return Patch(patch, share, depth, floor, total.astype(jnp.float32) / w.AREA, (gz, gy, gx))
