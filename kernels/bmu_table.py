@@ -125,7 +125,7 @@ class Schedule(NamedTuple):
         erosion, refill: (ages,) int32 [1/4096], progress at each age.
         erosion_end: int32 [steps], age at which erosion is done.
         refill_start, last, give_up: int32 [steps], ages at which the refill begins, is due, and is given up.
-        thinnest: int32 [1/255 voxel], bone that is just thick enough to be built upon.
+        thinnest, trabecula: int32 [1/255 voxel], as in `support.Widths`.
     """
 
     erosion: Array
@@ -135,6 +135,7 @@ class Schedule(NamedTuple):
     last: Array
     give_up: Array
     thinnest: Array
+    trabecula: Array
 
 
 class Cones(NamedTuple):

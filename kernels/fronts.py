@@ -109,8 +109,9 @@ def advance(
         assert cones is not None
         clocks.append(TunnelClock.of(tables.tunnels, step, cones, plan))
     held = list(zip(tables.there, tiles.there, clocks, strict=True))
+    widths = support.Widths(schedule.thinnest, schedule.trabecula)
     # First decide for all, reading the bone as it is; then write.
-    decided = [_decide(fields.fraction, *one, schedule.thinnest, step, plan) for one in held]
+    decided = [_decide(fields.fraction, *one, widths, step, plan) for one in held]
     # Always so, but the compiler cannot know: it would else keep a copy of the bone for whoever still reads.
     all_read = jnp.stack([one.planned[0, 0] >= -1 for one in decided]).all()
     done = []
@@ -126,7 +127,7 @@ def _decide(
     table: BMUTable,
     tiles: Tiles,
     clock: SurfaceClock | TunnelClock,
-    thinnest: Array,
+    widths: support.Widths,
     step: Array,
     plan: Plan,
 ) -> _Decided:
@@ -149,9 +150,9 @@ def _decide(
 
         z, y, x = places(table.corner[row], cell)
         now = read(fraction, z, y, x, used).astype(jnp.int32)
-        bare = now < thinnest
+        bare = now < widths.thinnest
         (asks,) = kept(once, (used & jnp.where(bare, fills & (target > now), clears)).astype(jnp.uint8))
-        unfit = support.unfit(fraction, (z, y, x), floor, asks != 0, thinnest, plan)
+        unfit = support.unfit(fraction, (z, y, x), floor, asks != 0, widths, plan)
         refilled = jnp.where(unfit, now, jnp.maximum(now, target))
         new = jnp.where(fills, refilled, jnp.minimum(now, target))
         new = jnp.where(unfit & ~bare, 0, new)

@@ -1,7 +1,7 @@
 """Where bone carries cells: floors to build upon, pits to fill, threads that osteoclasts take.
 
 Osteoblasts need bone to work on. A voxel without any is refilled where its floor is bone, or where it is a pit, bone at
-four of its six faces or more. A thread is bone with bone at two of its six faces or fewer, about as wide as one voxel.
+four of its six faces or more. A thread is bone narrower than any trabecula, with bone at two of its six faces or fewer.
 It is no floor, and where a cavity ends none is left, unless it stands on a floor itself.
 
 A hole through a plate has bone at three faces of its rim at most, and so stays open: that makes perforation permanent.
@@ -12,7 +12,7 @@ thin as a voxel would end as lace, which real bone does not, and whose loops mak
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,8 +30,20 @@ _PIT = 4
 _THREAD = 2
 
 
+class Widths(NamedTuple):
+    """How wide bone is, as what a voxel holds; int32 [1/255 voxel].
+
+    Attributes:
+        thinnest: just thick enough to be built upon.
+        trabecula: too wide for a thread; more than a voxel holds where voxels are narrower than any trabecula.
+    """
+
+    thinnest: Array
+    trabecula: Array
+
+
 def unfit(
-    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, thinnest: Array, plan: Plan
+    fraction: Array, place: tuple[Array, Array, Array], floor: Array, asks: Array, widths: Widths, plan: Plan
 ) -> Array:
     """Of the voxels that ask: bone that is a thread without a floor, and what is no bone and may not be refilled.
 
@@ -41,15 +53,15 @@ def unfit(
     Args:
         fraction: (nz, ny, nx) uint8 bone fraction.
         place: (tiles, TILE) int32 each, z, y, x of the voxels; floor: uint8 as in `cavity.Cavity`; asks: bool.
-        thinnest: bone that is just thick enough to be built upon [1/255 voxel].
+        widths: of bone.
         plan: static sizes.
 
     Returns:
         (tiles, TILE) bool.
     """
     if plan.wide:
-        loose = asks & _has_no_floor(fraction, *place, floor, asks, thinnest)
-        return loose & ~_holds(fraction, *place, loose, thinnest)
+        loose = asks & _has_no_floor(fraction, *place, floor, asks, widths)
+        return loose & ~_holds(fraction, *place, loose, widths)
     few, size = Ranked.of(asks[None]), _ASKED * asks.shape[0]
     z, y, x, floor = (part.ravel() for part in (*place, floor))
 
@@ -57,10 +69,10 @@ def unfit(
         nth = start + jnp.arange(size, dtype=jnp.int32)
         which, mine = few.place(nth), nth < few.count
         here = at(z, which), at(y, which), at(x, which)
-        loose = mine & _has_no_floor(fraction, *here, at(floor, which), mine, thinnest)
+        loose = mine & _has_no_floor(fraction, *here, at(floor, which), mine, widths)
         unfit = jax.lax.cond(
             loose.any(),
-            lambda: loose & ~_holds(fraction, *here, loose, thinnest),
+            lambda: loose & ~_holds(fraction, *here, loose, widths),
             lambda: jnp.zeros_like(loose),
         )
         return found.at[jnp.where(unfit, which, found.size)].set(True, mode="drop")
@@ -68,21 +80,23 @@ def unfit(
     return chunks(few.count, size, some, jnp.zeros(asks.size, bool)).reshape(asks.shape)
 
 
-def _has_no_floor(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array, thinnest: Array) -> Array:
+def _has_no_floor(fraction: Array, z: Array, y: Array, x: Array, floor: Array, where: Array, widths: Widths) -> Array:
     """Whether what lies beneath is no bone, or a thread; beyond the border bone goes on."""
     way = floor.astype(jnp.int32)
     beneath = z + (way >> 4) - 1, y + (way >> 2 & 3) - 1, x + (way & 3) - 1
     for p, length in zip(beneath, fraction.shape, strict=True):
         where &= (p >= 0) & (p < length)
-    bone = read(fraction, *beneath, where) >= thinnest
-    return where & ~(bone & (_bone_at_faces(fraction, *beneath, where, thinnest) > _THREAD))
+    bone = read(fraction, *beneath, where)
+    joined = _bone_at_faces(fraction, *beneath, where, widths.thinnest) > _THREAD
+    return where & ~((bone >= widths.thinnest) & (joined | (bone >= widths.trabecula)))
 
 
-def _holds(fraction: Array, z: Array, y: Array, x: Array, where: Array, thinnest: Array) -> Array:
+def _holds(fraction: Array, z: Array, y: Array, x: Array, where: Array, widths: Widths) -> Array:
     """Whether there is bone enough beside: what is no bone must be a pit, what is bone must be no thread."""
-    bare = read(fraction, z, y, x, where) < thinnest
-    beside = _bone_at_faces(fraction, z, y, x, where, jnp.where(bare, BONE, thinnest))
-    return beside > jnp.where(bare, _PIT - 1, _THREAD)
+    bone = read(fraction, z, y, x, where)
+    bare = bone < widths.thinnest
+    beside = _bone_at_faces(fraction, z, y, x, where, jnp.where(bare, BONE, widths.thinnest))
+    return (beside > jnp.where(bare, _PIT - 1, _THREAD)) | (bone >= widths.trabecula)
 
 
 def _bone_at_faces(fraction: Array, z: Array, y: Array, x: Array, where: Array, least: Array | int) -> Array:

@@ -35,6 +35,8 @@ GIVE_UP_DAYS = 180.0
 #: Bone thinner than this carries no osteoblasts and is no floor: about one lamella, 3 to 7 um (ours, not fitted).
 #: A thickness rather than a share of a voxel, so that perforation does not depend on voxel size.
 FLOOR_UM = 4.0
+#: No trabecula is narrower than this (ours, not fitted): narrower bone that hangs on next to nothing is a thread.
+TRABECULA_UM = 40.0
 #: Voxels beyond this share of the footprint's radius cannot show a cavity at all.
 _COARSEST = 0.6
 #: A list holds at most so many times what lies beneath a plane, and voxels that far around the depth of the cavity:
@@ -84,7 +86,8 @@ def schedule(bmu: BMU, step_days: float, voxel_um: float) -> Schedule:
     refill[:start] = 0
     last = int(np.argmax(refill == FRONT))
     thinnest = int(np.clip(round(FULL * FLOOR_UM / voxel_um), 8, BONE))
-    return Schedule(erosion, refill, *map(np.int32, (done, start, last, give_up, thinnest)))
+    trabecula = math.ceil(FULL * TRABECULA_UM / voxel_um) if voxel_um >= TRABECULA_UM else FULL + 1
+    return Schedule(erosion, refill, *map(np.int32, (done, start, last, give_up, thinnest, trabecula)))
 
 
 def as_long(one: Schedule, other: Schedule) -> tuple[Schedule, Schedule]:

@@ -146,11 +146,12 @@ def bone_at_faces(fraction: np.ndarray, place: tuple[int, ...], least: int = BON
     return found
 
 
-def has_floor(fraction: np.ndarray, beneath: tuple[int, ...], thinnest: int) -> bool:
-    """Whether what lies beneath is bone, with bone at three of its faces or more; beyond the border bone goes on."""
+def has_floor(fraction: np.ndarray, beneath: tuple[int, ...], thinnest: int, trabecula: int) -> bool:
+    """Whether what lies beneath is bone, wide or with bone at three of its faces; beyond the border bone goes on."""
     if not all(0 <= p < n for p, n in zip(beneath, fraction.shape, strict=True)):
         return True
-    return bool(fraction[beneath] >= thinnest) and bone_at_faces(fraction, beneath, thinnest) >= 3
+    joined = bone_at_faces(fraction, beneath, thinnest) >= 3 or fraction[beneath] >= trabecula
+    return bool(fraction[beneath] >= thinnest and joined)
 
 
 Listed = namedtuple(
@@ -246,7 +247,8 @@ def advance(
         finished, held = True, rows.voxels(row)
         # In the first step that finds the cavity as deep as it gets.
         clears = not osteonal and not rows.kind[row] & MODELING and list(schedule.erosion).index(FRONT) == age - 1  # type: ignore[attr-defined]
-        thinnest = int(schedule.thinnest)  # type: ignore[attr-defined]
+        widths = int(schedule.thinnest), int(schedule.trabecula)  # type: ignore[attr-defined]
+        thinnest, trabecula = widths
         for entry, place, shape, beneath in held:
             if osteonal:
                 along = int(rows.cell[row, entry]) >> (20, 10, 0)[plan.axis] & 1023  # type: ignore[union-attr]
@@ -256,9 +258,9 @@ def advance(
             now, target = int(old[place]), bone_at(front, *shape)
             value = min(now, target)
             if up:
-                built_upon = now >= thinnest or has_floor(old, beneath, thinnest) or bone_at_faces(old, place) >= 4
+                built_upon = now >= thinnest or has_floor(old, beneath, *widths) or bone_at_faces(old, place) >= 4
                 value = max(now, target) if built_upon else now
-            if clears and now >= thinnest and not has_floor(old, beneath, thinnest):
+            if clears and thinnest <= now < trabecula and not has_floor(old, beneath, *widths):
                 value = 0 if bone_at_faces(old, place, thinnest) <= 2 else value
             # What is no bone within the cement line of a tunnel waits for the refill.
             finished &= value == now and (now == target or (osteonal and not up))
