@@ -118,6 +118,18 @@ class Local(NamedTuple):
     modeling: Array | None = None
 
 
+class Widths(NamedTuple):
+    """How wide bone is, as what a voxel holds; int32 [1/255 voxel].
+
+    Attributes:
+        thinnest: just thick enough to be built upon.
+        trabecula: too wide for a thread; more than a voxel holds where voxels are narrower than any trabecula.
+    """
+
+    thinnest: Array
+    trabecula: Array
+
+
 class Schedule(NamedTuple):
     """How a BMU goes on with age.
 
@@ -125,7 +137,7 @@ class Schedule(NamedTuple):
         erosion, refill: (ages,) int32 [1/4096], progress at each age.
         erosion_end: int32 [steps], age at which erosion is done.
         refill_start, last, give_up: int32 [steps], ages at which the refill begins, is due, and is given up.
-        thinnest, trabecula: int32 [1/255 voxel], as in `support.Widths`.
+        widths: of bone.
     """
 
     erosion: Array
@@ -134,8 +146,7 @@ class Schedule(NamedTuple):
     refill_start: Array
     last: Array
     give_up: Array
-    thinnest: Array
-    trabecula: Array
+    widths: Widths
 
 
 class Cones(NamedTuple):

@@ -26,6 +26,7 @@ from microct.kernels.bmu_table import (
     Plan,
     Schedule,
     Units,
+    Widths,
     chunks,
     places,
     put_rows,
@@ -109,9 +110,8 @@ def advance(
         assert cones is not None
         clocks.append(TunnelClock.of(tables.tunnels, step, cones, plan))
     held = list(zip(tables.there, tiles.there, clocks, strict=True))
-    widths = support.Widths(schedule.thinnest, schedule.trabecula)
     # First decide for all, reading the bone as it is; then write.
-    decided = [_decide(fields.fraction, *one, widths, step, plan) for one in held]
+    decided = [_decide(fields.fraction, *one, schedule.widths, step, plan) for one in held]
     # Always so, but the compiler cannot know: it would else keep a copy of the bone for whoever still reads.
     all_read = jnp.stack([one.planned[0, 0] >= -1 for one in decided]).all()
     done = []
@@ -127,7 +127,7 @@ def _decide(
     table: BMUTable,
     tiles: Tiles,
     clock: SurfaceClock | TunnelClock,
-    widths: support.Widths,
+    widths: Widths,
     step: Array,
     plan: Plan,
 ) -> _Decided:

@@ -12,12 +12,12 @@ thin as a voxel would end as lace, which real bone does not, and whose loops mak
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from microct.kernels.bmu_table import Plan, chunks, read
+from microct.kernels.bmu_table import Plan, Widths, chunks, read
 from microct.kernels.window import BONE, Ranked, at
 
 Array = Any
@@ -28,18 +28,6 @@ _ASKED = 2
 _PIT = 4
 #: Most faces with bone that a thread has: one less than the edge of a plate of one voxel.
 _THREAD = 2
-
-
-class Widths(NamedTuple):
-    """How wide bone is, as what a voxel holds; int32 [1/255 voxel].
-
-    Attributes:
-        thinnest: just thick enough to be built upon.
-        trabecula: too wide for a thread; more than a voxel holds where voxels are narrower than any trabecula.
-    """
-
-    thinnest: Array
-    trabecula: Array
 
 
 def unfit(

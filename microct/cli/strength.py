@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import App, Parameter
 
 from microct.cli.output import checked_place, told_of
-from microct.cli.volumes import threshold_of, volume_of
+from microct.cli.volumes import run_at, threshold_of, volume_of
 from microct.status import StudyError
 
 if TYPE_CHECKING:
@@ -133,17 +133,13 @@ def strength(
 
 def _by_mineral(scan: Path, year: float | None, youngs_modulus_mpa: float, cropped: bool) -> np.ndarray:
     """Young's modulus [MPa] of each voxel of a run's bone."""
-    import numpy as np
-
-    if not (scan / "run.json").exists():
+    found = run_at(scan, year)
+    if found is None:
         raise StudyError(f"--mineral: {scan} is not the folder of a run, and does not tell the age of its bone")
     if cropped:
         raise StudyError("--mineral: expected the whole bone of the run, without --crop-empty-border")
-    from microct import workflow
-
-    run = workflow.open(scan)
-    relative = run.relative_modulus_at(run.times_yr[-1] if year is None else year)
-    return np.float32(youngs_modulus_mpa) * relative
+    run, when = found
+    return youngs_modulus_mpa * run.relative_modulus_at(when)
 
 
 def _table(found: Strength, bone: Volume, sample: str, partial: bool, mineral: bool) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from microct.cli.output import checked_place, print_table
-from microct.cli.volumes import threshold_of, volume_of
+from microct.cli.volumes import run_at, threshold_of, volume_of
 from microct.status import InputError, StudyError
 
 if TYPE_CHECKING:
@@ -175,15 +175,14 @@ def _bone(path: Path, year: float | None, voxel_size_um: float | None, threshold
 
 def _tissue_density(path: Path, year: float | None) -> float | np.ndarray:
     """Mineral of the tissue in each voxel of a year of a run, or of bone at large [mgHA/cm3]."""
-    if not (path / "run.json").exists():
+    found = run_at(path, year)
+    if found is None:
         from microct.imaging.scanners import TISSUE_DENSITY
 
         return TISSUE_DENSITY
-    from microct import workflow
     from microct.tissue import mineral
 
-    run = workflow.open(path)
-    when = run.times_yr[-1] if year is None else year
+    run, when = found
     if "formed_on" in run.folder.fields:
         return mineral.tissue_density(run.calcium_at(when))
     # A run of an earlier version kept no ages: the mean of its tissue.

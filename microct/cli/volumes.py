@@ -11,6 +11,19 @@ from microct.status import StudyError, VoxelSizeError
 if TYPE_CHECKING:
     from microct.morphometry.density import Calibration
     from microct.volume import Volume
+    from microct.workflow import RunResult
+
+
+def run_at(path: Path, year: float | None) -> tuple[RunResult, float] | None:
+    """The run in a folder, and the year that is meant, its last where None; None where the folder holds no run."""
+    if not (path / "run.json").exists():
+        return None
+    from microct import workflow
+
+    run = workflow.open(path)
+    if year is None:
+        year = run.times_yr[-1] if run.times_yr else 0.0  # of which reading says that the run kept none yet
+    return run, year
 
 
 def volume_of(path: Path, year: float | None = None, voxel_size_um: float | None = None) -> Volume:
@@ -19,11 +32,10 @@ def volume_of(path: Path, year: float | None = None, voxel_size_um: float | None
     Raises:
         StudyError: a year of what is no run. InputError: what cannot be read; a year that the run did not keep.
     """
-    if (path / "run.json").exists():
-        from microct import workflow
-
-        run = workflow.open(path)
-        return run.at(run.times_yr[-1] if year is None else year)
+    found = run_at(path, year)
+    if found is not None:
+        run, when = found
+        return run.at(when)
     if year is not None:
         raise StudyError(f"--year {year:g}: {path} is a scan, not the folder of a run")
     from microct.io.reader import read

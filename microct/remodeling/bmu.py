@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from microct.kernels.bmu_table import Schedule
+from microct.kernels.bmu_table import Schedule, Widths
 from microct.kernels.cavity import (
     BONE,
     DEEPEST_VOXEL,
@@ -86,8 +86,9 @@ def schedule(bmu: BMU, step_days: float, voxel_um: float) -> Schedule:
     refill[:start] = 0
     last = int(np.argmax(refill == FRONT))
     thinnest = int(np.clip(round(FULL * FLOOR_UM / voxel_um), 8, BONE))
-    trabecula = math.ceil(FULL * TRABECULA_UM / voxel_um) if voxel_um >= TRABECULA_UM else FULL + 1
-    return Schedule(erosion, refill, *map(np.int32, (done, start, last, give_up, thinnest, trabecula)))
+    widths = Widths(np.int32(thinnest), np.int32(math.ceil(FULL * TRABECULA_UM / voxel_um)))
+    ages = (np.int32(done), np.int32(start), np.int32(last), np.int32(give_up))
+    return Schedule(erosion, refill, *ages, widths)
 
 
 def as_long(one: Schedule, other: Schedule) -> tuple[Schedule, Schedule]:

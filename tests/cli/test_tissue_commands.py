@@ -60,6 +60,20 @@ def test_a_run_keeps_the_age_of_its_bone(run: Path) -> None:
     assert (modulus[~new] > 0.97).all()
 
 
+@pytest.mark.parametrize("words", [["scan-as"], ["measure"], ["strength"], ["strength", "--mineral"]])
+def test_a_run_that_kept_no_year_yet_says_so(
+    words: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed before its first reporting time."""
+    begun = tmp_path / "begun"
+    shutil.copytree(run, begun)
+    (begun / "run.vtkhdf").unlink()
+    assert main([words[0], str(begun), *words[1:]]) == ExitCode.BAD_INPUT
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "has no reporting time yet" in told
+
+
 def test_scan_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     values = np.zeros((40, 40, 40), np.uint8)
     values[10:30] = 255

@@ -12,19 +12,20 @@ from reference import remodeling as definition
 
 from microct.kernels import support
 from microct.kernels.bmu_lists import TILE
+from microct.kernels.bmu_table import Widths
 
 THINNEST = 41
-FINE, COARSE = (support.Widths(np.int32(THINNEST), np.int32(wide)) for wide in (256, 204))
+FINE, COARSE = (Widths(np.int32(THINNEST), np.int32(wide)) for wide in (256, 204))
 #: Directions of floors, as `cavity.Cavity.floor` writes them.
 BELOW, HERE = (0 << 4 | 1 << 2 | 1), (1 << 4 | 1 << 2 | 1)
 WIDE = dataclasses.replace(PLAN, carve_chunk=2)
 
 
-def unfit(fraction, places, floor, plan=PLAN, widths=FINE):
+def unfit(fraction, places, floor, plan=PLAN, widths=FINE, all_ask=True):
     """The answer for each of up to TILE places."""
     asked = np.zeros((3, TILE), np.int32)
     asked[:, : len(places)] = np.array(places).T
-    asks = np.arange(TILE) < len(places)
+    asks = (np.arange(TILE) < len(places)) & all_ask
     floors = np.full((1, TILE), floor, np.uint8)
     place = tuple(jnp.asarray(a[None]) for a in asked)
     found = support.unfit(jnp.asarray(fraction), place, jnp.asarray(floors), jnp.asarray(asks[None]), widths, plan)
@@ -85,8 +86,11 @@ def test_bone_goes_on_beyond_the_border():
     assert unfit(fraction, [(1, 8, 8), (1, 3, 3)], BELOW) == [True, True]
 
 
-def test_who_does_not_ask_is_not_told(plate):
-    assert unfit(plate, [], BELOW) == []
+@pytest.mark.parametrize("plan", [PLAN, WIDE], ids=["listed", "wide"])
+def test_who_does_not_ask_is_not_told(plate, plan):
+    holes = [(4, 8, 6), (4, 9, 7)]
+    assert unfit(plate, holes, BELOW, plan) == [True, True]
+    assert unfit(plate, holes, BELOW, plan, all_ask=False) == [False, False]
 
 
 @settings(max_examples=40, deadline=None)

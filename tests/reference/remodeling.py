@@ -247,8 +247,7 @@ def advance(
         finished, held = True, rows.voxels(row)
         # In the first step that finds the cavity as deep as it gets.
         clears = not osteonal and not rows.kind[row] & MODELING and list(schedule.erosion).index(FRONT) == age - 1  # type: ignore[attr-defined]
-        widths = int(schedule.thinnest), int(schedule.trabecula)  # type: ignore[attr-defined]
-        thinnest, trabecula = widths
+        thinnest, trabecula = widths = tuple(int(width) for width in schedule.widths)  # type: ignore[attr-defined]
         for entry, place, shape, beneath in held:
             if osteonal:
                 along = int(rows.cell[row, entry]) >> (20, 10, 0)[plan.axis] & 1023  # type: ignore[union-attr]

@@ -115,7 +115,7 @@ def test_footprint_in_faces_and_in_mm2_are_the_same_area():
 
 def test_the_thinnest_floor_is_a_thickness_not_a_share_of_a_voxel():
     for voxel_um in (10.0, 20.0, 40.0):
-        thinnest = int(bmu.schedule(UNIT, 10.0, voxel_um).thinnest)
+        thinnest = int(bmu.schedule(UNIT, 10.0, voxel_um).widths.thinnest)
         assert thinnest / 255.0 * voxel_um == pytest.approx(bmu.FLOOR_UM, abs=0.5 * voxel_um / 255.0 + 0.01)
 
 
