@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -66,6 +67,26 @@ class World(NamedTuple):
     cones: Cones | None = None
 
 
+class _Newborn(NamedTuple):
+    """Units that have a site and have not carved yet, (births,) each.
+
+    Attributes:
+        corner, position: (births, 3) int32, of the window and of the site.
+        depth, prescribed: float32 [voxel], how deep it goes, and the mean that its cells asked for.
+        salt: uint32, from which its own chance is drawn.
+        wall_share: float32, share of its wall that it refills.
+        kind: uint8, compartment and flags.
+    """
+
+    corner: Array
+    position: Array
+    depth: Array
+    prescribed: Array
+    salt: Array
+    wall_share: Array
+    kind: Array
+
+
 def bear(
     fields: Fields,
     table: BMUTable,
@@ -79,9 +100,43 @@ def bear(
     Each carves from what the earlier ones of the step have left. ``flag`` (static) tells which units: 0 for BMUs of
     surface, `MODELING`, or `OSTEONAL`.
     """
-    demand, step, seed, shares, area, local, place, cones = world
+    newborn, wanted, found = _sited(fields, world, plan, flag)
+    carve_one = _carver(fields.fraction, world, plan, flag)
+    capacity = table.born.shape[0]
+
+    def carve(which: Array, mine: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
+        rows, lists, end, owner, dropped = held
+        these = jax.tree.map(lambda part: part[which], newborn)
+        if which.shape[0] == 1:
+            one = jax.tree.map(lambda part: part[0], these)
+            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, one))
+        else:
+            cavities = jax.vmap(partial(carve_one, owner))(these)
+        row = jnp.where(mine, count + which, capacity)
+        voxels = Columns(cavities.cell, cavities.delta, cavities.profile, cavities.before, cavities.floor)
+        lists, listed, end, left_out = appended(lists, end, row, voxels, mine)
+        fits = left_out == 0
+        new = _rows_of(rows, these, cavities, world.step, listed, fits)
+        rows = jax.tree.map(lambda column, of_new: column.at[row].set(of_new, mode="drop"), rows, new)
+        z, y, x = places(new.corner, voxels.cell)
+        owner = write(owner, z, y, x, (voxels.cell >= 0) & (mine & fits)[:, None], jnp.ones_like(z))
+        return rows, lists, end, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped + left_out, 0))
+
+    start = (table._replace(lists=None), table.lists, table.end, fields.owner, jnp.int32(0))  # type: ignore[arg-type]
+    rows, lists, _, owner, dropped = _in_order(newborn.corner, found, plan, _geometry(plan, flag), carve, start)
+    return fields._replace(owner=owner), rows._replace(lists=lists), Births(found, wanted, dropped, jnp.int32(0))
+
+
+def _geometry(plan: Plan, flag: int) -> cav.Geometry:
+    """The window of these units."""
+    return plan.tunnel if flag == OSTEONAL and plan.tunnel is not None else plan.geometry
+
+
+def _sited(fields: Fields, world: World, plan: Plan, flag: int) -> tuple[_Newborn, Array, Array]:
+    """This step's units at their sites, how many were wanted, and how many of them found a site."""
+    demand, seed, place, local, geometry = world.demand, world.seed, world.place, world.local, _geometry(plan, flag)
     modeling, osteonal = flag == MODELING, flag == OSTEONAL
-    geometry = plan.tunnel if osteonal and plan.tunnel is not None else plan.geometry
     stream, seed = (random.MODELING if modeling else 0), (seed ^ jnp.uint32(random.OSTEONAL) if osteonal else seed)
     weight, scale = _asked_for_locally(world, plan, flag)
     drawn, candidates, births = {
@@ -90,79 +145,78 @@ def bear(
         OSTEONAL: (demand.osteons, plan.osteon_candidates, plan.osteons),
     }[flag]
     position, index, wanted, found = activation.sites(
-        fields.fraction, fields.owner, seed, step, drawn, candidates, births, weight, scale, stream, place,
+        fields.fraction, fields.owner, seed, world.step, drawn, candidates, births, weight, scale, stream, place,
         not osteonal, plan.wide,
     )  # fmt: skip
-    high, salt = random.words(seed, step, random.DEPTH + stream, index)
+    high, salt = random.words(seed, world.step, random.DEPTH + stream, index)
     kind = jnp.zeros(births, jnp.uint8) if place is None else place[tuple(position.T)] & COMPARTMENT
-    depth = demand.packet if modeling else demand.radius if osteonal else of_compartment(demand.depth, kind)
-    own_depth = depth * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
-    prescribed = jnp.broadcast_to(depth, (births,))
-    limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
-    corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
+    mean = demand.packet if modeling else demand.radius if osteonal else of_compartment(demand.depth, kind)
+    shares = world.shares
+    depth = mean * (shares[random.below(high, shares.shape[0])].astype(jnp.float32) / cav.FRONT)
     flags = jnp.full(births, flag, jnp.uint8)
     if osteonal:
         corner = osteon.corners(position, salt, fields.fraction.shape, plan)
         flags = flags | jnp.where(osteon.travels_backward(salt), BACKWARD, 0).astype(jnp.uint8)
-
+    else:
+        limit = jnp.asarray(fields.fraction.shape, jnp.int32) - jnp.asarray(geometry.window, jnp.int32)
+        corner = jnp.clip(position - jnp.asarray(geometry.window, jnp.int32) // 2, 0, limit)
     wall_share = jnp.ones(births, jnp.float32)
     if local is not None and not modeling:
         wall_share = local.wall[tuple(position.T)].astype(jnp.float32) / UNIT_WALL
-    capacity = table.born.shape[0]
+    prescribed = jnp.broadcast_to(mean, (births,))
+    return _Newborn(corner, position, depth, prescribed, salt, wall_share, kind | flags), wanted, found
 
-    def carve_one(owner: Array, corner: Array, position: Array, mean: Array, salt: Array) -> cav.Cavity:
-        fraction = jax.lax.dynamic_slice(fields.fraction, corner, geometry.window)
-        owned = jax.lax.dynamic_slice(owner, corner, geometry.window) != 0
-        if osteonal and place is not None and cones is not None:
-            inside = osteon.in_cortex(jax.lax.dynamic_slice(place, corner, geometry.window) & COMPARTMENT)
-            canal = jnp.maximum(demand.radius - demand.osteon_wall, LEAST_CANAL * demand.radius)
-            left = 2.0 * math.pi * canal * geometry.window[plan.axis]
-            into = osteon.inward(fields.fraction, position, place[tuple(position)] & COMPARTMENT, plan.axis)
-            course = osteon.Course(position - corner, osteon.travels_backward(salt), into)
-            return osteon.tunnel(inside & ~owned, course, mean, left, cones, plan)
-        highest = cav.FRONT_LIMIT if modeling else GROWTH_LIMIT
-        growth = mean * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
-        origin = position - corner
-        return cav.carve(fraction, owned, origin, mean, area, growth, salt, geometry, modeling, not plan.wide)
 
-    def carve(which: Array, mine: Array, held: tuple[Array, ...]) -> tuple[Array, ...]:
-        """Carve the births ``which`` (size,) and write them to their rows; their windows do not overlap."""
-        rows, lists, end, owner, dropped = held
-        size = which.shape[0]
-        take = [part[which] for part in (corner, position, own_depth, salt, wall_share, kind | flags, prescribed)]
-        if size == 1:
-            cavities = jax.tree.map(lambda leaf: leaf[None], carve_one(owner, *(part[0] for part in take[:4])))
-        else:
-            cavities = jax.vmap(partial(carve_one, owner))(*take[:4])
-        row = jnp.where(mine, count + which, capacity)
-        voxels = Columns(cavities.cell, cavities.delta, cavities.profile, cavities.before, cavities.floor)
-        lists, (first, tiles), end, left_out = appended(lists, end, row, voxels, mine)
-        fits = left_out == 0
-        new = rows._replace(
-            corner=take[0],
-            born=jnp.full(size, step, jnp.int32),
-            final_front=jnp.maximum(cavities.final_front, 0),
-            stop_front=cavities.final_front,
-            mean_depth=take[2],
-            prescribed=take[6],
-            area=cavities.area,
-            resorbed=jnp.zeros(size, jnp.int32),
-            formed=jnp.zeros(size, jnp.int32),
-            live=(cavities.final_front != 0) & fits,
-            salt=take[3],
-            wall_share=take[4],
-            kind=take[5],
-            first=first,
-            tiles=tiles,
-        )
-        rows = jax.tree.map(lambda column, of_new: column.at[row].set(of_new, mode="drop"), rows, new)
-        z, y, x = places(new.corner, voxels.cell)
-        owner = write(owner, z, y, x, (voxels.cell >= 0) & (mine & fits)[:, None], jnp.ones_like(z))
-        return rows, lists, end, owner, dropped + jnp.sum(jnp.where(mine, cavities.dropped + left_out, 0))
+def _carver(fraction: Array, world: World, plan: Plan, flag: int) -> Callable[[Array, _Newborn], cav.Cavity]:
+    """How one of these units carves, from bone that no other owns."""
+    demand, place, cones, geometry = world.demand, world.place, world.cones, _geometry(plan, flag)
 
-    start = (table._replace(lists=None), table.lists, table.end, fields.owner, jnp.int32(0))  # type: ignore[arg-type]
-    rows, lists, _, owner, dropped = _in_order(corner, found, plan, geometry, carve, start)
-    return fields._replace(owner=owner), rows._replace(lists=lists), Births(found, wanted, dropped, jnp.int32(0))
+    def tunnel(owned: Array, one: _Newborn, place: Array, cones: Cones) -> cav.Cavity:
+        inside = osteon.in_cortex(jax.lax.dynamic_slice(place, one.corner, geometry.window) & COMPARTMENT)
+        canal = jnp.maximum(demand.radius - demand.osteon_wall, LEAST_CANAL * demand.radius)
+        left = 2.0 * math.pi * canal * geometry.window[plan.axis]
+        into = osteon.inward(fraction, one.position, place[tuple(one.position)] & COMPARTMENT, plan.axis)
+        course = osteon.Course(one.position - one.corner, osteon.travels_backward(one.salt), into)
+        return osteon.tunnel(inside & ~owned, course, one.depth, left, cones, plan)
+
+    def carve_one(owner: Array, one: _Newborn) -> cav.Cavity:
+        owned = jax.lax.dynamic_slice(owner, one.corner, geometry.window) != 0
+        if flag == OSTEONAL and place is not None and cones is not None:
+            return tunnel(owned, one, place, cones)
+        here = jax.lax.dynamic_slice(fraction, one.corner, geometry.window)
+        highest = cav.FRONT_LIMIT if flag == MODELING else GROWTH_LIMIT
+        growth = one.depth * ((1.0 + 1.0 / cav.PROFILE_EXPONENT) * highest / cav.FRONT)
+        return cav.carve(
+            here, owned, one.position - one.corner, one.depth, world.area, growth, one.salt, geometry,
+            flag == MODELING, not plan.wide,
+        )  # fmt: skip
+
+    return carve_one
+
+
+def _rows_of(
+    table: BMUTable, these: _Newborn, cavities: cav.Cavity, step: Array, listed: tuple[Array, Array], fits: Array
+) -> BMUTable:
+    """Rows of newborn units (size,) whose voxels are ``listed`` (first, tiles) where they fit."""
+    size = these.corner.shape[0]
+    first, tiles = listed
+    return table._replace(
+        corner=these.corner,
+        born=jnp.full(size, step, jnp.int32),
+        final_front=jnp.maximum(cavities.final_front, 0),
+        stop_front=cavities.final_front,
+        mean_depth=these.depth,
+        prescribed=these.prescribed,
+        area=cavities.area,
+        resorbed=jnp.zeros(size, jnp.int32),
+        formed=jnp.zeros(size, jnp.int32),
+        live=(cavities.final_front != 0) & fits,
+        salt=these.salt,
+        wall_share=these.wall_share,
+        kind=these.kind,
+        first=first,
+        tiles=tiles,
+    )
 
 
 def _asked_for_locally(world: World, plan: Plan, flag: int) -> tuple[Any, int]:
