@@ -38,7 +38,8 @@ def why_words(lives: list[Life], bare: list[Life], tried: dict[str, list[Life]],
         f"- **Late loss**, +2 to +7, is {late:+.1f} %/yr by mineral and {bony:+.1f} by BV/TV: TMD falls by "
         f"{tissue} % in ten years, as turnover stays high (docs/validation.md has the sources for that, which "
         "disagree) and what bone is left has more surface. No measured TMD over such a span was found. The law of "
-        "mineralization was fitted to healthy bone alone. Halving the loss assumes that cortex keeps its mineral: in "
+        "mineralization was fitted to healthy bone and to three years of zoledronate. Halving the loss assumes that "
+        "cortex keeps its mineral: in "
         f"the made piece of shaft TMD changes by {shaft.change('TMD', 0.0, 10.0):+.1f} % in ten years."
     )
     unloaded = spine(bare, "vBMD", (2.0, 7.0), "%/yr")

@@ -1,9 +1,8 @@
 """Mineral of bone tissue by its age: the law of mineralization, and density and modulus by mineral.
 
 New osteoid waits for `MineralLaw.lag_days`. Then calcium rises as the sum of a fast (primary) and a slow (secondary)
-saturation, each a hyperbola ``c t / (t + tau)``: form and half-times of Ruffoni et al. 2007 (Bone 40:1308). A single
-rate of 0.007 a day (Martinez-Reina 2019) is complete within two years, so that half or double the turnover would hardly
-change mineral, against what is measured (zoledronate for three years: mean calcium +3.2 %).
+saturation, each a hyperbola ``c t / (t + tau)``: form and slow half-time of Ruffoni et al. 2007 (Bone 40:1308), fast
+half-time fitted to what three years of zoledronate do to mean calcium.
 """
 
 from __future__ import annotations
@@ -36,15 +35,17 @@ class MineralLaw:
 
     Attributes:
         lag_days: from apposition of osteoid to its first mineral (Martinez-Reina 2019, in its code).
-        fast_ca, fast_years: size [Ca wt %] and half-time [yr] of the fast part. Half-time: Ruffoni 2007, from code that
-            implements it. Size: fitted, so that the peak of the BMDD at healthy turnover lies at 22.94 wt % (Roschger).
-        slow_ca, slow_years: of the slow part. Half-time as above; size: so that the limit is 31.1 wt %, as there.
+        fast_ca, fast_years: size [Ca wt %] and half-time [yr] of the fast part. Half-time: fitted, so that three years
+            at 0.37 of a turnover of 0.216 /yr add 3.2 % to mean calcium (HORIZON, Misof 2013). Size: fitted, so that
+            the peak of the BMDD at healthy turnover lies at 22.94 wt % (Roschger).
+        slow_ca, slow_years: of the slow part. Half-time: Ruffoni 2007, from code that implements it; size: so that the
+            limit is 31.1 wt %, as there.
     """
 
     lag_days: float = 12.0
-    fast_ca: float = 22.9
-    fast_years: float = 0.2
-    slow_ca: float = 8.2
+    fast_ca: float = 22.68
+    fast_years: float = 0.055
+    slow_ca: float = 8.42
     slow_years: float = 150.0
 
     def __post_init__(self) -> None:
@@ -52,7 +53,7 @@ class MineralLaw:
         if not (0.0 <= self.lag_days < math.inf and all(0.0 < size < math.inf for size in sizes)):
             raise StudyError(
                 f"law of mineralization {self}: expected a lag of 0 days or more and sizes and half-times above 0 "
-                "(usual: 12 d; 22.9 wt %, 0.2 yr; 8.2 wt %, 150 yr)"
+                "(usual: 12 d; 22.7 wt %, 0.06 yr; 8.4 wt %, 150 yr)"
             )
 
     @property

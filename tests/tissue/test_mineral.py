@@ -16,6 +16,8 @@ from microct.tissue.bmdd import TissueAges, bmdd, calcium_map, steady_ages, tiss
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR, MineralLaw
 
 LAW = MineralLaw()
+#: Of the cell model's woman of 65 to 75: Ac.f 0.3 /yr x wall 45 um x BS/BV 16 /mm.
+OLD_TURNOVER_PER_YR = 0.3 * 0.045 * 16.0
 
 
 def integral(turnover: float, idle: float = 0.0) -> float:
@@ -55,14 +57,23 @@ def test_half_the_turnover_raises_the_mean_by_the_analytic_amount() -> None:
         means.append(float(LAW.calcium(age).mean()))
     rise = means[1] - means[0]
     assert rise == pytest.approx(LAW.steady_calcium(0.1) - LAW.steady_calcium(0.2), abs=0.06)
-    assert rise > 1.0
+    assert rise > 0.5
 
 
 def test_three_years_of_less_turnover_raise_calcium_as_measured() -> None:
-    """Zoledronate: turnover to 0.37, mean calcium +3.2 % in three years (HORIZON)."""
-    before = LAW.steady_calcium(HEALTHY_TURNOVER_PER_YR)
-    after = LAW.calcium_after(HEALTHY_TURNOVER_PER_YR, HEALTHY_TURNOVER_PER_YR * 0.37, 3.0)
-    assert 100 * (after / before - 1) == pytest.approx(3.2, abs=0.5)
+    """Zoledronate: turnover to 0.37 of an old woman's, mean calcium +3.2 % in three years (HORIZON); fitted."""
+    before = LAW.steady_calcium(OLD_TURNOVER_PER_YR)
+    after = LAW.calcium_after(OLD_TURNOVER_PER_YR, OLD_TURNOVER_PER_YR * 0.37, 3.0)
+    assert 100 * (after / before - 1) == pytest.approx(3.2, abs=0.1)
+
+
+def test_calcium_hardly_knows_that_turnover_has_doubled() -> None:
+    """Women of 25 to 95 do not differ in mean calcium, with a standard deviation below 2.1 % (Roschger 2003)."""
+    change = LAW.steady_calcium(OLD_TURNOVER_PER_YR) / LAW.steady_calcium(HEALTHY_TURNOVER_PER_YR) - 1
+    assert -2 * 0.021 < change < -0.021 / 2
+
+
+def test_a_change_of_turnover_begins_and_ends_in_the_steady_state() -> None:
     assert LAW.calcium_after(0.2, 0.05, 0.0) == pytest.approx(LAW.steady_calcium(0.2))
     assert LAW.calcium_after(0.2, 0.05, 3000.0) == pytest.approx(LAW.steady_calcium(0.05))
 
@@ -137,7 +148,7 @@ def test_distribution_of_a_healthy_population() -> None:
     found = bmdd(TissueAges(steady_ages(HEALTHY_TURNOVER_PER_YR), np.ones(512)))
     assert found.peak == pytest.approx(22.94, abs=0.1)
     assert found.mean == pytest.approx(LAW.steady_calcium(HEALTHY_TURNOVER_PER_YR), rel=1e-3)
-    assert found.mean == pytest.approx(22.2, abs=0.6)
+    assert found.mean == pytest.approx(22.2, abs=0.45)
     assert 1.8 < found.width < 3.7
     assert found.share.sum() == pytest.approx(100.0)
     middles = 0.5 * (found.edges[1:] + found.edges[:-1])
