@@ -23,6 +23,8 @@ from microct.kernels.bmu_table import COMPARTMENT, UNIT_WEIGHT
 from microct.kernels.device import has_accelerator
 
 Array = Any
+#: Chance of a birth at places (z, y, x), int32.
+Weight = Callable[[tuple[Array, ...]], Array]
 
 #: Most area that one voxel counts for [1/64 of a face]; planes reach 1.73 faces, only specks of bone more.
 AREA_LIMIT = 3 * window.AREA
@@ -140,6 +142,129 @@ class _Seen(NamedTuple):
     kind: Array
 
 
+class _Search(NamedTuple):
+    """The search for the sites of one step: arguments of `sites`, and how many candidates are drawn, and looked at, at
+    once.
+    """
+
+    fraction: Array
+    owner: Array
+    seed: Array
+    step: Array
+    count: Array
+    candidates: int
+    weight: Weight | None
+    scale: int
+    stream: int
+    place: Array | None
+    moves: bool
+    wide: bool
+    size: int
+    together: int
+
+    @property
+    def turns(self) -> int:
+        """How often candidates are drawn at most."""
+        return -(-self.candidates // self.size)
+
+    def drawn_at(self, index: Array) -> tuple[Array, Array]:
+        """Positions, and a number below the largest chance there is, for acceptance."""
+        first, second = random.words(self.seed, self.step, random.POSITION + self.stream, index)
+        third, word = random.words(self.seed, self.step, random.ACCEPTANCE + self.stream, index)
+        words = zip((first, second, third), self.fraction.shape, strict=True)
+        position = jnp.stack([random.below(word, n) for word, n in words], axis=1)
+        if self.weight is None:
+            return position, random.below(word, AREA_LIMIT)
+        if self.scale > WEIGHT_LIMIT:
+            return position, random.below_wide(word, AREA_LIMIT)
+        return position, random.below(word, AREA_LIMIT * self.scale)
+
+    def around(self, position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
+        """Places (n, offsets) beside positions (n, 3); beyond the border is the border."""
+        last = jnp.asarray(self.fraction.shape, jnp.int32) - 1
+        place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, last)
+        return place[..., 0], place[..., 1], place[..., 2]
+
+    def likely(self, index: Array, position: Array, drawn: Array) -> Array:
+        """Which candidates lie in bone that asks for enough. Most fall into marrow, or where the place asks for too
+        little however large its surface is.
+        """
+        found = (self.fraction[tuple(position.T)] >= window.BONE) & (index < self.candidates)
+        return found if self.weight is None else found & (drawn < AREA_LIMIT * self.weight(tuple(position.T)))
+
+    def is_open(self, position: Array) -> Array:
+        """Which places have a face neighbor that is no bone."""
+        return ~(self.fraction[self.around(position, _CUBE[_CROSS])] >= window.BONE).all(axis=1)
+
+    def where_open(self, position: Array, likely: Array) -> Array:
+        """Which of the likely places are open."""
+        if self.wide:
+            return likely & self.is_open(jnp.where(likely[:, None], position, 0))
+        inside = window.Ranked.of(likely[None, None])
+
+        def sort_out(turn: Array, open_side: Array) -> Array:
+            nth = turn * self.together + jnp.arange(self.together, dtype=jnp.int32)
+            which = inside.place(nth)
+            found = (nth < inside.count) & self.is_open(position[which])
+            return open_side.at[jnp.where(found, which, self.size)].set(True, mode="drop")
+
+        rounds = (inside.count + self.together - 1) // self.together
+        return jax.lax.fori_loop(0, rounds, sort_out, jnp.zeros(self.size, bool))
+
+    def draw(self, seen: _Seen) -> _Seen:
+        """Draw candidates once more, and look at those that may be on the surface."""
+        start = seen.turn * self.size
+        index = start + jnp.arange(self.size, dtype=jnp.int32)
+        position, drawn = self.drawn_at(index)
+        # Of those in bone most lie deep, as the face neighbors tell. The rest is read for few.
+        near = window.Ranked.of(self.where_open(position, self.likely(index, position, drawn))[None, None])
+
+        def look(turn: Array, seen: _Seen) -> _Seen:
+            nth = turn * self.together + jnp.arange(self.together, dtype=jnp.int32)
+            which = near.place(nth)
+            return self.looked_at(seen, start + which, position[which], drawn[which], nth < near.count)
+
+        rounds = (near.count + self.together - 1) // self.together
+        seen = jax.lax.fori_loop(0, rounds, look, seen)
+        return seen._replace(turn=seen.turn + 1)
+
+    def looked_at(self, seen: _Seen, index: Array, here: Array, drawn: Array, counts: Array) -> _Seen:
+        """Accept candidates by the surface of their voxels, those that count, and mark those on free surface."""
+        z, y, x = self.around(here, _CUBE)
+        chance = _middle_area(self.fraction[z, y, x])
+        if self.weight is not None:
+            chance = chance * self.weight(tuple(here.T))
+        held = (self.owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
+        taken = counts & (drawn < chance)
+        free = taken & ~held
+        kind = jnp.zeros_like(index) if self.place is None else self.compartment(here)
+        own = kind == jnp.arange(COMPARTMENT + 1)[:, None]
+        asked = (taken if self.moves else free) & (index < self.count)
+        # The first of a compartment as many as are due; more candidates may follow, but none are wanted.
+        marked = jnp.where(free, index, self.turns * self.size)
+        return seen._replace(
+            due=seen.due + jnp.sum(own & asked, axis=1),
+            usable=seen.usable + jnp.sum(own & free, axis=1),
+            kind=seen.kind.at[marked].set((kind + 1).astype(jnp.uint8), mode="drop"),
+        )
+
+    def compartment(self, here: Array) -> Array:
+        """Compartment of places (n, 3), int32."""
+        assert self.place is not None
+        return (self.place[tuple(here.T)] & COMPARTMENT).astype(jnp.int32)
+
+    def goes_on(self, seen: _Seen) -> Array:
+        """Whether more candidates must be drawn."""
+        lacking = (seen.usable < seen.due).any() if self.moves else jnp.bool_(False)
+        return (seen.turn < self.turns) & ((seen.turn * self.size < self.count) | lacking)
+
+    def all_seen(self) -> _Seen:
+        """Draw as often as must be."""
+        none = jnp.zeros(COMPARTMENT + 1, jnp.int32)
+        start = _Seen(jnp.int32(0), none, none, jnp.zeros(self.turns * self.size, jnp.uint8))
+        return jax.lax.while_loop(self.goes_on, self.draw, start)
+
+
 def sites(
     fraction: Array,
     owner: Array,
@@ -148,7 +273,7 @@ def sites(
     count: Array,
     candidates: int,
     births: int,
-    weight: Callable[[tuple[Array, ...]], Array] | None = None,
+    weight: Weight | None = None,
     scale: int = WEIGHT_LIMIT,
     stream: int = 0,
     place: Array | None = None,
@@ -175,84 +300,12 @@ def sites(
         (position, index, wanted, found): (births, 3) int32 positions, (births,) int32 candidate indices, the number
         of births that the process asked for and of sites found on free surface (at most ``wanted``).
     """
-    shape = fraction.shape
     size = candidates if wide else min(max(_DRAWN, candidates // 8), candidates)
     together = min(_LOOK_WIDE, size) if wide else _LOOK
-    turns = -(-candidates // size)
-
-    def drawn_at(index: Array) -> tuple[Array, Array]:
-        """Positions, and a number below the largest chance there is, for acceptance."""
-        first, second = random.words(seed, step, random.POSITION + stream, index)
-        third, word = random.words(seed, step, random.ACCEPTANCE + stream, index)
-        words = zip((first, second, third), shape, strict=True)
-        position = jnp.stack([random.below(word, n) for word, n in words], axis=1)
-        if weight is None:
-            return position, random.below(word, AREA_LIMIT)
-        wide = scale > WEIGHT_LIMIT
-        return position, random.below_wide(word, AREA_LIMIT) if wide else random.below(word, AREA_LIMIT * scale)
-
-    def around(position: Array, offsets: np.ndarray) -> tuple[Array, Array, Array]:
-        place = jnp.clip(position[:, None, :] + jnp.asarray(offsets)[None], 0, jnp.asarray(shape, jnp.int32) - 1)
-        return place[..., 0], place[..., 1], place[..., 2]
-
-    def where_open(position: Array, likely: Array) -> Array:
-        """Which of the likely places have a face neighbor that is no bone."""
-        if wide:
-            bone = fraction[around(jnp.where(likely[:, None], position, 0), _CUBE[_CROSS])] >= window.BONE
-            return likely & ~bone.all(axis=1)
-        inside = window.Ranked.of(likely[None, None])
-
-        def sort_out(turn: Array, open_side: Array) -> Array:
-            nth = turn * together + jnp.arange(together, dtype=jnp.int32)
-            which = inside.place(nth)
-            bone = fraction[around(position[which], _CUBE[_CROSS])] >= window.BONE
-            return open_side.at[jnp.where((nth < inside.count) & ~bone.all(axis=1), which, size)].set(True, mode="drop")
-
-        rounds = (inside.count + together - 1) // together
-        return jax.lax.fori_loop(0, rounds, sort_out, jnp.zeros(size, bool))
-
-    def draw(seen: _Seen) -> _Seen:
-        start = seen.turn * size
-        index = start + jnp.arange(size, dtype=jnp.int32)
-        position, drawn = drawn_at(index)
-        # Most candidates fall into marrow, or where the place asks for too little however large its surface is; of the
-        # others most lie in deep bone, as the face neighbors tell. The rest is read for few.
-        likely = (fraction[tuple(position.T)] >= window.BONE) & (index < candidates)
-        if weight is not None:
-            likely &= drawn < AREA_LIMIT * weight(tuple(position.T))
-        near = window.Ranked.of(where_open(position, likely)[None, None])
-
-        def look(turn: Array, seen: _Seen) -> _Seen:
-            nth = turn * together + jnp.arange(together, dtype=jnp.int32)
-            which = near.place(nth)
-            here = position[which]
-            z, y, x = around(here, _CUBE)
-            chance = _middle_area(fraction[z, y, x])
-            if weight is not None:
-                chance = chance * weight(tuple(here.T))
-            held = (owner[z[:, _NEAR], y[:, _NEAR], x[:, _NEAR]] != 0).any(axis=1)
-            taken = (nth < near.count) & (drawn[which] < chance)
-            free = taken & ~held
-            kind = jnp.zeros_like(which) if place is None else (place[tuple(here.T)] & COMPARTMENT).astype(jnp.int32)
-            own = kind == jnp.arange(COMPARTMENT + 1)[:, None]
-            asked = (taken if moves else free) & (start + which < count)
-            # The first of a compartment as many as are due; more candidates may follow, but none are wanted.
-            marked = jnp.where(free, start + which, turns * size)
-            return seen._replace(
-                due=seen.due + jnp.sum(own & asked, axis=1),
-                usable=seen.usable + jnp.sum(own & free, axis=1),
-                kind=seen.kind.at[marked].set((kind + 1).astype(jnp.uint8), mode="drop"),
-            )
-
-        seen = jax.lax.fori_loop(0, (near.count + together - 1) // together, look, seen)
-        return seen._replace(turn=seen.turn + 1)
-
-    def go_on(seen: _Seen) -> Array:
-        lacking = (seen.usable < seen.due).any() if moves else jnp.bool_(False)
-        return (seen.turn < turns) & ((seen.turn * size < count) | lacking)
-
-    none = jnp.zeros(COMPARTMENT + 1, jnp.int32)
-    seen = jax.lax.while_loop(go_on, draw, _Seen(jnp.int32(0), none, none, jnp.zeros(turns * size, jnp.uint8)))
+    search = _Search(
+        fraction, owner, seed, step, count, candidates, weight, scale, stream, place, moves, wide, size, together
+    )
+    seen = search.all_seen()
     wanted, usable = jnp.sum(seen.due), seen.kind > 0
     if place is not None:
         # A birth that is moved stays in its compartment.
@@ -261,4 +314,4 @@ def sites(
     free = window.Ranked.of(usable[None, None])
     found = jnp.minimum(jnp.minimum(wanted, free.count), births)
     chosen = free.place(jnp.arange(births, dtype=jnp.int32))
-    return drawn_at(chosen)[0], chosen, wanted, found
+    return search.drawn_at(chosen)[0], chosen, wanted, found
