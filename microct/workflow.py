@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from microct.io.run_folder import RunFolder
+from microct.quantities import DAYS_PER_YEAR
 from microct.simulation.config import Study
 from microct.status import InputError, Preempted, StudyError
 from microct.table import Table
@@ -82,6 +83,19 @@ class RunResult:
         from microct.tissue import bmdd
 
         return bmdd.calcium_map(*self._ages_at(year))
+
+    def tissue_age_at(self, year: float) -> np.ndarray:
+        """Years since the bone in each voxel was formed, (nz, ny, nx) float32; infinite for bone of the scan, and zero
+        where there is none. A voxel has one age, drawn from those of its bone by mass.
+
+        Raises:
+            InputError: as `calcium_at`.
+        """
+        formed_on, step, step_days = self._ages_at(year)
+        # A step's bone is laid down in its middle on average.
+        years = np.maximum(step - np.arange(max(step, int(formed_on.max())) + 1) - 0.5, 0.0) * step_days / DAYS_PER_YEAR
+        years[0] = np.inf
+        return np.where(self.at(year).values > 0, years.astype(np.float32)[formed_on], np.float32(0.0))
 
     def relative_modulus_at(self, year: float) -> np.ndarray:
         """Young's modulus of the tissue in each voxel by its mineral, over that of the scan's bone when it was

@@ -1,4 +1,4 @@
-"""The commands of tissue and imaging: ``microct scan-as``, ``microct loss-modes``."""
+"""The commands of tissue and imaging: ``microct scan-as``, ``microct tissue-age``, ``microct loss-modes``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Out = Annotated[Path | None, Parameter(name=("--out", "-o"))]
 
 def register(app: App) -> None:
     """Add the commands of this file."""
-    for command in (scan_as, loss_modes):
+    for command in (scan_as, tissue_age, loss_modes):
         app.command(command)
 
 
@@ -94,6 +94,68 @@ def scan_as(
     print(f"{'; '.join(words)}: {blocks} voxels")
     if out is not None:
         print(write(seen, out))
+
+
+def tissue_age(
+    run: Path,
+    /,
+    *,
+    year: float | None = None,
+    out: Out = None,
+    picture: Path | None = None,
+) -> None:
+    """Say how old the bone of a run is: what was formed since it began, and its mineral.
+
+    Parameters
+    ----------
+    run
+        Folder of the run.
+    year
+        Year of the run; its last if left out.
+    out
+        Write the calcium of each voxel here, in percent of weight (.h5 .nrrd .tif or .npy).
+    picture
+        Draw the bone in 3D, colored by the years since it was formed (.png).
+    """
+    from microct.io.writer import checked_ending, write
+
+    if out is not None:
+        checked_ending(out)
+    checked_place(picture, "--picture", (".png",))
+    found = run_at(run, year)
+    if found is None:
+        raise InputError(f"{run}: expected the folder of a run; a scan does not tell the age of its bone")
+    result, when = found
+    bone, age = result.at(when), result.tissue_age_at(when)
+    lived = when - min(result.times_yr)
+    says = f"At year {when:.4g} {_shares(bone, age, lived)}"
+    rows = [row for row in result.table.rows if row.symbol in _AGE_ROWS and row.time_yr is not None]
+    nearest = min((abs(row.time_yr - when) for row in rows if row.time_yr is not None), default=0.0)
+    print_table(row for row in rows if row.time_yr is not None and abs(row.time_yr - when) <= nearest)
+    print(says)
+    if out is not None:
+        print(write(bone.with_values(result.calcium_at(when), "calcium by the age of tissue [wt %]", kind=""), out))
+    if picture is not None:
+        from microct.render.age_picture import age_picture
+
+        if not lived > 0:
+            raise InputError(f"--picture: year {when:.4g} is the first of {run}: all its bone is the scan's")
+        print(age_picture(bone, age, picture, run.name, end_yr=lived, says=says))
+
+
+#: What a run's table has of its tissue's age.
+_AGE_ROWS = ("T.Age", "TMD", "CaMean", "CaPeak", "CaWidth", "CaLow", "E.Ti", "vBMD")
+
+
+def _shares(bone: Volume, age_yr: np.ndarray, years: float) -> str:
+    """How much of the bone was formed in the run, and in its last year, in words."""
+    import numpy as np
+
+    weight = bone.values.astype(np.float64)
+    whole = max(float(weight.sum()), 1.0)
+    formed, fresh = (100.0 * float(weight[age_yr < limit].sum()) / whole for limit in (np.inf, 1.0))
+    began = f"since the run began {years:.3g} years before"
+    return f"{formed:.3g} % of the bone was formed {began}, {fresh:.3g} % in the last year"
 
 
 def loss_modes(

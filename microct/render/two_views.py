@@ -87,7 +87,7 @@ def two_views(
     line = head + tile[1] + 1.2 * text
     bar = 0.4 * tile[0]
     if legend is not None:
-        legend(pen, (text, line), text, width - bar - 10 * text)
+        legend(pen, (text, line), text, min(width - bar - 10 * text, 0.62 * tile[0]))
         page.scale_bar(pen, width - 1.6 * text, line, camera.mm_per_pixel, bar, text)
         line += own
         line = page.legend(pen, (text, line), words.entries, text, width - text)

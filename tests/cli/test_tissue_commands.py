@@ -1,4 +1,4 @@
-"""`microct scan-as` and `microct loss-modes`, on a run that is made for them and on files."""
+"""`microct scan-as`, `microct tissue-age` and `microct loss-modes`, on a run that is made for them and on files."""
 
 from __future__ import annotations
 
@@ -60,7 +60,34 @@ def test_a_run_keeps_the_age_of_its_bone(run: Path) -> None:
     assert (modulus[~new] > 0.97).all()
 
 
-@pytest.mark.parametrize("words", [["scan-as"], ["measure"], ["strength"], ["strength", "--mineral"]])
+def test_how_old_the_bone_of_a_run_is(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, picture = tmp_path / "calcium.h5", tmp_path / "age.png"
+    assert main(["tissue-age", str(run), "--out", str(out), "--picture", str(picture)]) == ExitCode.OK
+    told = capsys.readouterr().out
+    result = microct.open(run)
+    age, bone = result.tissue_age_at(1.0), result.at(1.0).values.astype(float)
+    assert (age[bone == 0] == 0).all()
+    formed = np.isfinite(age) & (bone > 0)
+    assert 0 < age[formed].min() < age[formed].max() < 1.0
+    share = 100 * bone[formed].sum() / bone.sum()
+    assert f"{share:.3g} % of the bone was formed since the run began" in told
+    assert numbers(told)["CaMean"] == pytest.approx(result.table["CaMean"].value, rel=1e-5)
+    # Old bone counts as old as the run.
+    mean = float((np.minimum(age, 1.0) * bone).sum() / bone.sum())
+    assert mean == pytest.approx(result.table["T.Age"].value, abs=0.03)
+    np.testing.assert_allclose(read(out).values, result.calcium_at(1.0))
+    assert picture.stat().st_size > 10_000
+
+
+def test_what_does_not_tell_the_age_of_its_bone(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tissue-age", str(run), "--year", "0", "--picture", str(tmp_path / "age.png")]) == ExitCode.BAD_INPUT
+    assert "is the first" in capsys.readouterr().err
+    np.save(tmp_path / "scan.npy", np.ones((4, 4, 4), np.uint8))
+    assert main(["tissue-age", str(tmp_path / "scan.npy")]) == ExitCode.BAD_INPUT
+    assert "expected the folder of a run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["scan-as"], ["measure"], ["strength"], ["strength", "--mineral"], ["tissue-age"]])
 def test_a_run_that_kept_no_year_yet_says_so(
     words: list[str], run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +170,8 @@ def test_a_run_without_what_fell_is_judged_by_its_ledger(
         (["scan-as", "RUN", "--out", "seen.jpg"], ".h5"),
         (["loss-modes", "RUN", "--first", "1", "--second", "0"], "after the first"),
         (["loss-modes", "RUN", "--out", "loss.txt"], ".csv"),
+        (["tissue-age", "RUN", "--out", "calcium.txt"], ".h5"),
+        (["tissue-age", "RUN", "--picture", "age.foo"], "ending in .png"),
     ],
 )
 def test_refusals(run: Path, words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:

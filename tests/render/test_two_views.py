@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from microct.render.age_picture import age_picture
 from microct.render.change_picture import change_picture
+from microct.render.colored import carried
 from microct.render.field import PAD, field
 from microct.render.frame import Frame
 from microct.render.light import linear
-from microct.render.load_picture import BEYOND, color_bar, colors, load_picture, shared
+from microct.render.load_picture import BEYOND, load_picture, scale_of
 from microct.status import InputError
 from microct.volume import Volume
 
@@ -73,7 +75,7 @@ def test_nothing_at_all_is_drawn_as_nothing(slab: Volume, tmp_path: Path) -> Non
 
 
 def test_colors_end_at_the_critical_strain() -> None:
-    found = colors(np.array([0.0, 0.5, 1.0, 1.01, 9.0], np.float32))
+    found = scale_of(0.007).colors(np.array([0.0, 0.5, 1.0, 1.01, 9.0], np.float32))
     np.testing.assert_allclose(found[3], linear(BEYOND), rtol=1e-6)
     np.testing.assert_allclose(found[4], linear(BEYOND), rtol=1e-6)
     assert not np.allclose(found[2], found[3])
@@ -86,7 +88,7 @@ def test_strain_is_carried_beside_the_bone_and_no_further(slab: Volume, factor: 
     strain = np.where(slab.values, np.float32(0.5), np.float32(0.0))
     display = field(Frame(0.0, slab), limit=40 // factor)
     assert display.factor == factor
-    share = shared(strain, display)
+    share = carried(strain, strain > 0, display)
     assert share.shape == display.values.shape
     here = share[PAD:-PAD, PAD:-PAD, PAD:-PAD]
     assert here[8 // factor, 20 // factor, 20 // factor] == pytest.approx(0.5)
@@ -112,7 +114,7 @@ def test_the_strained_half_is_violet(slab: Volume, tmp_path: Path) -> None:
 
 def test_the_color_bar_runs_from_pale_to_dark_and_ends_in_violet() -> None:
     sheet = Image.new("RGB", (500, 80), "white")
-    color_bar(ImageDraw.Draw(sheet), (20, 30), 18, 200.0, 0.007)
+    scale_of(0.007).bar(ImageDraw.Draw(sheet), (20, 30), 18, 200.0)
     row = np.asarray(sheet).astype(int)[30]
     assert row[25].sum() > row[120].sum() > row[215].sum()
     assert np.abs(row[225] - np.array(BEYOND)).max() < 3
@@ -126,3 +128,21 @@ def test_a_scale_must_have_an_end(slab: Volume, critical: float, tmp_path: Path)
         load_picture(slab, strain, critical, tmp_path / "no.png", "slab")
     with pytest.raises(InputError, match="voxels"):
         load_picture(slab, strain[1:], 0.007, tmp_path / "no.png", "slab")
+
+
+def test_new_bone_is_blue_and_old_bone_is_ivory(slab: Volume, tmp_path: Path) -> None:
+    bone = slab.with_values(np.where(slab.values, 255, 0).astype(np.uint8), "fraction", kind="fraction")
+    age = np.where(slab.values, np.float32(np.inf), np.float32(0.0))
+    age[:, :, 20:30] = np.where(slab.values[:, :, 20:30], 0.1, 0.0)
+    path = age_picture(bone, age, tmp_path / "age.png", "slab", end_yr=10.0, tile=TILE, backend="tracer")
+    image = pixels(path)
+    blue = (image[..., 2] - image[..., 0] > 25) & (image.sum(axis=2) < 400)
+    ivory = (image[..., 0] - image[..., 2] > 15) & (image.sum(axis=2) > 350)
+    assert blue.sum() > 500
+    assert ivory.sum() > 500
+    across = np.nonzero(blue[:, : TILE[0]])[1].mean() - np.nonzero(ivory[:, : TILE[0]])[1].mean()
+    assert across > 20  # x runs to the right
+    with pytest.raises(InputError, match="expected ages"):
+        age_picture(bone, age[1:], tmp_path / "no.png", "slab", end_yr=10.0)
+    with pytest.raises(InputError, match="ends above 0"):
+        age_picture(bone, age, tmp_path / "no.png", "slab", end_yr=0.0)
