@@ -16,7 +16,7 @@ from microct.volume import Volume
 #: The spine alone: what trials measure by QCT is trabecular bone of vertebrae.
 VERTEBRAE = tuple(donor for donor in DONORS if donor[0].startswith("vertebra"))
 #: Age at the first dose, that of the final menstrual period, years untreated before the first dose and after it.
-AGE, MENOPAUSE, BEFORE, AFTER = 69.0, 51.0, 3.0, 3.0
+AGE, MENOPAUSE, BEFORE, AFTER = 69.0, 51.0, 1.0, 3.0
 #: Years after the first dose in which thickness is measured too.
 MEASURED = (0.0, 1.0, 2.0, 3.0)
 
@@ -29,7 +29,7 @@ class Arm:
     drugs: tuple[tuple[str, float, float | None], ...] = ()
 
     def study(self, seed: int) -> Study:
-        """The seven years of one woman."""
+        """The years of one woman, and one before them that opens the cavities of her age."""
         drugs = [
             {"name": name, "start_years": BEFORE + start} | ({} if stop is None else {"stop_years": BEFORE + stop})
             for name, start, stop in self.drugs

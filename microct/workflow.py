@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from microct.simulation.build import Model
     from microct.simulation.run import Moment, Progress
     from microct.state import State
+    from microct.tissue.past import Past
 
 ProgressCall = Callable[["Progress"], None]
 
@@ -91,7 +92,7 @@ class RunResult:
         Raises:
             InputError: as `calcium_at`.
         """
-        formed_on, step, step_days = self._ages_at(year)
+        formed_on, step, step_days = self._ages_at(year)[:3]
         # A step's bone is laid down in its middle on average.
         years = np.maximum(step - np.arange(max(step, int(formed_on.max())) + 1) - 0.5, 0.0) * step_days / DAYS_PER_YEAR
         years[0] = np.inf
@@ -109,12 +110,14 @@ class RunResult:
 
         return bmdd.relative_modulus(*self._ages_at(year))
 
-    def _ages_at(self, year: float) -> tuple[np.ndarray, int, float]:
-        """(step in which each voxel's bone was formed, the step now, length of a step [d])."""
+    def _ages_at(self, year: float) -> tuple[np.ndarray, int, float, Past]:
+        """(step in which each voxel's bone was formed, the step now, length of a step [d], the scan's bone before)."""
+        from microct.simulation.demand import past_of
+
         if self.times_yr and "formed_on" not in self.folder.fields:
             raise InputError(f"{self.path}: this run did not keep the age of its bone; run its study.toml again")
         frame, formed_on = self.folder.read_field(year, "formed_on")
-        return formed_on, frame.step, self.study.time.step_days
+        return formed_on, frame.step, self.study.time.step_days, past_of(self.study)
 
 
 def _scan_of(study: Study, base: Path | None) -> Volume:

@@ -23,6 +23,7 @@ from microct.simulation.config import Study
 from microct.state import Ledger, State
 from microct.status import InputError
 from microct.tissue.osteocytes import Deaths
+from microct.tissue.past import HEALTHY, Past
 from microct.volume import Volume
 
 _SMALLEST = 8
@@ -54,6 +55,7 @@ class Model:
         deaths: of osteocytes, over the steps.
         osteon_faces: surface of the canal that one osteonal BMU renews [voxel faces].
         cones: how osteonal BMUs go on; None where there are none.
+        past: how the bone of the scan was renewed before it.
     """
 
     calendar: Calendar
@@ -72,6 +74,7 @@ class Model:
     osteon_faces: float = 1.0
     cones: Cones | None = None
     deaths: Deaths = field(default_factory=lambda: Deaths.of(np.zeros(0), 1.0, 1.0))
+    past: Past = HEALTHY
 
     def osteons_per_face(self, step: int) -> float:
         """Mean number of osteonal BMUs of a step on each voxel face of the surface of canals."""
@@ -169,6 +172,7 @@ def build(volume: Volume, study: Study, cortex: np.ndarray | None = None, place:
         overload_um_per_yr=study.modeling.load_um_per_year if study.load.felt else 0.0,
         place=None if place is None else jnp.asarray(place),
         deaths=Deaths.of(asked.osteocyte_death_per_yr, calendar.step_days / DAYS_PER_YEAR, asked.osteocytes_at_start),
+        past=demands.past_of(study),
     )
     model = sizes.for_surface(model, volume, study.load.felt or study.osteocytes.felt, deepest)
     return model if asked.osteons is None else _with_osteons(model, volume, study)

@@ -16,6 +16,7 @@ from microct.signalling.parameters import CellParameters
 from microct.signalling.patient import Patient
 from microct.simulation.calendar import Calendar
 from microct.simulation.config import Study
+from microct.tissue.past import HEALTHY, Past
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
     """Healthy demand during the burn-in, then that of the patient's cells; values that the study gives go before
     both.
 
-    Where menopause lies before the start, as many BMUs are at work in the scan as the cells ask for then: so many are
-    born during the burn-in, and refill what they take, since the scan is what her bone has come to.
+    Where menopause or a first dose lies before the start, as many BMUs are at work in the scan as the cells ask for
+    then: so many are born during the burn-in, and refill what they take, since the scan is what her bone has come to.
     """
     burn_in, total = calendar.burn_in_steps, calendar.total_steps
     middles = np.array([calendar.year(step) + 0.5 * calendar.step_days / 365.25 for step in range(burn_in, total)])
     cells = course(patient_of(study), middles, knock_out=study.patient.knock_out, treatments=treatments_of(study))
     healthy = healthy_demand()
-    past = study.patient.menopause != "none" and study.patient.menopause_after_start_years < 0 and total > burn_in
+    past = (_menopause_is_past(study) or _treated_years(study) > 0) and total > burn_in
 
     def joined(before: float, after: np.ndarray, given: float | None = None) -> np.ndarray:
         series = np.concatenate([np.full(burn_in, float(before)), np.asarray(after, dtype=np.float64)])
@@ -160,6 +161,40 @@ def _of_cortex(
         (births * source[0], depth * source[1], depth * source[2])
         for (births, depth), source in zip(study.compartments.relative, sources, strict=True)
     )
+
+
+def past_of(study: Study) -> Past:
+    """How the bone of the scan was renewed before it: in health; since a menopause in the past as often and as deep as
+    the cells ask for at the start without drugs; since the first dose of those that she comes with, as they ask for
+    with them. A frequency or depth that the study gives is taken for that of her whole life.
+    """
+    given, healthy = study.remodeling, healthy_demand()
+
+    def turnover(treatments: tuple[Treatment, ...]) -> float:
+        cells = course(patient_of(study), np.zeros(1), knock_out=study.patient.knock_out, treatments=treatments)
+        asked = [HEALTHY.healthy_per_yr]
+        if given.activation_frequency_per_year is None:
+            asked.append(float(cells.activation_frequency_per_yr[0]) / healthy.activation_frequency_per_yr)
+        if given.erosion_depth_um is None:
+            asked.append(float(cells.erosion_depth_um[0]) / healthy.erosion_depth_um)
+        return float(np.prod(asked))
+
+    treated, since = _treated_years(study), []
+    if _menopause_is_past(study):
+        untreated = max(-study.patient.menopause_after_start_years - treated, 0.0)
+        since.append((turnover(()), untreated))
+    if treated:
+        since.append((turnover(treatments_of(study)), treated))
+    return Past(since=tuple(since))
+
+
+def _menopause_is_past(study: Study) -> bool:
+    return study.patient.menopause != "none" and study.patient.menopause_after_start_years < 0
+
+
+def _treated_years(study: Study) -> float:
+    """Years from the first dose of any drug to the start of the study."""
+    return max([0.0, *(-one.start_years for one in study.drug)])
 
 
 def patient_of(study: Study) -> Patient:

@@ -114,7 +114,7 @@ class Loading:
         if not self.settings.mineral:
             return TISSUE_MODULUS_MPA
         formed_on, days = np.asarray(state.fields.formed_on), model.calendar.step_days
-        return np.float32(TISSUE_MODULUS_MPA) * bmdd.relative_modulus(formed_on, state.step, days)
+        return np.float32(TISSUE_MODULUS_MPA) * bmdd.relative_modulus(formed_on, state.step, days, model.past)
 
     def strength(self, bone: Volume, tissue: float | np.ndarray, axis: str | None = None) -> Strength:
         """Micro-FE of the bone along ``axis``, that of the load where none is given; ``tissue`` as `tissue` gives it.

@@ -21,7 +21,6 @@ from microct.simulation.build import Model
 from microct.simulation.niche_settings import Osteocytes
 from microct.state import State, Wear
 from microct.tissue import wear as wears
-from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR
 from microct.tissue.osteocytes import Law, targeted_weight
 
 Array = Any
@@ -104,7 +103,7 @@ class Niche:
         scale = self.law.scale(energy[np.asarray(fraction) >= BONE]) if first else wear.scale
         rate = wears.rate_of(fraction, jnp.asarray(energy), jnp.float32(scale), self.law)
         if first:
-            damage = rate / HEALTHY_TURNOVER_PER_YR
+            damage = rate * jnp.float32(self.model.past.mean_age_yr())
         worn = wears.kept(alive, damage, rate, jnp.uint32(self.model.seed), jnp.int32(state.step))
         return wear._replace(worn=worn, since=state.step, scale=scale), damage
 

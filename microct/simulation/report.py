@@ -155,7 +155,7 @@ def _biopsy(state: State, model: Model, previous: State | None) -> dict[str, flo
 def _mineral(state: State, model: Model) -> dict[str, float]:
     """Mineral of the tissue by its age, and the density of the whole block."""
     fraction, formed_on = state.fields.fraction, state.fields.formed_on
-    ages = bmdd.tissue_ages(fraction, formed_on, state.step, model.calendar.step_days)
+    ages = bmdd.tissue_ages(fraction, formed_on, state.step, model.calendar.step_days, model.past)
     if ages.bone <= 0.0:
         return {"vBMD": 0.0}
     found = bmdd.bmdd(ages)

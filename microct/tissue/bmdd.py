@@ -1,7 +1,7 @@
 """Bone mineralization density distribution (BMDD) of bone whose tissue ages are known, and its summary.
 
-Ages come from the step in which a voxel's bone was formed. Bone that the run has not formed is as old as a steady
-population at healthy turnover was when the scan was taken, and has aged since.
+Ages come from the step in which a voxel's bone was formed. Bone that the run has not formed is as old as its `Past`
+made it when the scan was taken, and has aged since.
 """
 
 from __future__ import annotations
@@ -17,11 +17,10 @@ from microct.status import InputError
 from microct.tissue import mineral
 from microct.tissue.formed import mass_by_step
 from microct.tissue.mineral import MineralLaw
+from microct.tissue.past import CLASSES, HEALTHY, Past
 
 #: Width of a bin [Ca wt %]: one gray level of quantitative backscattered electron imaging (Roschger; unverified).
 BIN_WT = 0.17
-#: Classes of equal share into which a steady population's ages are cut.
-_CLASSES = 512
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def tissue_ages(
     formed_on: np.ndarray | jax.Array,
     step: int,
     step_days: float,
-    turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR,
+    past: Past = HEALTHY,
 ) -> TissueAges:
     """Ages of all bone of a run.
 
@@ -60,7 +59,7 @@ def tissue_ages(
         formed_on: (nz, ny, nx) uint16, step in which a voxel's bone was formed; 0 for bone of the scan.
         step: steps done.
         step_days: length of a step [d].
-        turnover_per_yr: of the bone before the scan.
+        past: how its bone was renewed before the scan.
 
     A voxel has one age, drawn from those of its bone by mass: shares and means are those of the mass, one voxel is not.
     """
@@ -74,40 +73,38 @@ def tissue_ages(
     years = step_days / DAYS_PER_YEAR
     # A step's bone is laid down in its middle on average.
     young = np.maximum((step - formed - 0.5) * years, 0.0)
-    old = steady_ages(turnover_per_yr) + step * years
+    old = past.ages() + step * years
     age = np.concatenate([old, young])
-    return TissueAges(age, np.concatenate([np.full(_CLASSES, mass[0] / _CLASSES), mass[formed]]))
+    return TissueAges(age, np.concatenate([np.full(CLASSES, mass[0] / CLASSES), mass[formed]]))
 
 
 def calcium_map(
     formed_on: np.ndarray,
     step: int,
     step_days: float,
+    past: Past = HEALTHY,
     law: MineralLaw | None = None,
-    turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR,
 ) -> np.ndarray:
     """Calcium [wt %] of the bone in each voxel, float32 of the shape of ``formed_on``; arguments as `tissue_ages`.
 
     `mineral.tissue_density` and `mineral.tissue_modulus` make density and modulus of it. Bone of the scan has the mean
     of its population.
     """
-    return _calcium_by_step(formed_on, step, step_days, law, turnover_per_yr).astype(np.float32)[formed_on]
+    return _calcium_by_step(formed_on, step, step_days, law, past).astype(np.float32)[formed_on]
 
 
-def relative_modulus(
-    formed_on: np.ndarray, step: int, step_days: float, turnover_per_yr: float = mineral.HEALTHY_TURNOVER_PER_YR
-) -> np.ndarray:
+def relative_modulus(formed_on: np.ndarray, step: int, step_days: float, past: Past = HEALTHY) -> np.ndarray:
     """Young's modulus of the tissue in each voxel by its mineral, over that of the scan's bone when it was scanned.
 
     Arguments as `tissue_ages`; float32 of the shape of ``formed_on``, at least `OSTEOID`.
     """
-    by_step = mineral.tissue_modulus(_calcium_by_step(formed_on, step, step_days, None, turnover_per_yr))
-    by_step = np.maximum(by_step / mineral.tissue_modulus(MineralLaw().steady_calcium(turnover_per_yr, 0.0)), OSTEOID)
+    by_step = mineral.tissue_modulus(_calcium_by_step(formed_on, step, step_days, None, past))
+    by_step = np.maximum(by_step / mineral.tissue_modulus(past.calcium(MineralLaw())), OSTEOID)
     return by_step.astype(np.float32)[formed_on]
 
 
 def _calcium_by_step(
-    formed_on: np.ndarray, step: int, step_days: float, law: MineralLaw | None, turnover_per_yr: float
+    formed_on: np.ndarray, step: int, step_days: float, law: MineralLaw | None, past: Past
 ) -> np.ndarray:
     """Calcium [wt %] of bone formed in each step (0: the scan's)."""
     if formed_on.size and int(formed_on.max()) > step:
@@ -115,13 +112,8 @@ def _calcium_by_step(
     law = law or MineralLaw()
     years = step_days / DAYS_PER_YEAR
     by_step = law.calcium(np.maximum((step - np.arange(step + 1) - 0.5) * years, 0.0))
-    by_step[0] = law.steady_calcium(turnover_per_yr, step * years)
+    by_step[0] = past.calcium(law, step * years)
     return by_step
-
-
-def steady_ages(turnover_per_yr: float) -> np.ndarray:
-    """(512,) ages of equal share in a population renewed at random, each the median of its class [yr]."""
-    return -np.log1p(-(np.arange(_CLASSES) + 0.5) / _CLASSES) / turnover_per_yr
 
 
 @dataclass(frozen=True)

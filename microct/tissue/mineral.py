@@ -23,7 +23,7 @@ MINERAL_DENSITY, ORGANIC_DENSITY, ORGANIC_SHARE = 3.2, 1.1, 3.0 / 7.0
 #: embedded bone [g/cm3] (polymethyl methacrylate; unverified that all water is replaced).
 RESIN_DENSITY = 1.18
 #: Turnover of healthy bone, by volume [1/yr]: Ac.f 0.13 /yr x E.De 47 um x BS/BV 16 /mm (Recker 2004, Eriksen 1999;
-#: BS/BV typical). The scan's own bone is taken to have lived at this rate.
+#: BS/BV typical). The scan's own bone has lived at this rate, but for what a patient's past changes (`past`).
 HEALTHY_TURNOVER_PER_YR = 0.13 * 0.047 * 16.0
 #: Modulus of tissue by ash fraction, E = 84.37 alpha^2.74 GPa (Hernandez et al. 2001, Bone 29:74, at BV/TV = 1).
 MODULUS_GPA, MODULUS_EXPONENT = 84.37, 2.74
@@ -88,12 +88,6 @@ class MineralLaw:
         mature, late = math.exp(f * min(ahead, 0.0)), max(ahead, 0.0)
         # Integral of f exp(-f a) tau / (a + late + tau) is f tau e^x E1(x) at x = f (tau + late).
         return mature * sum(size * (1.0 - f * half * scaled_e1(f * (half + late))) for size, half in self.parts)
-
-    def calcium_after(self, before_per_yr: float, after_per_yr: float, years: float) -> float:
-        """Mean calcium [wt %] of a steady population ``years`` after its turnover changed (volume kept)."""
-        kept = math.exp(-after_per_yr * years)
-        new = self.steady_calcium(after_per_yr) - kept * self.steady_calcium(after_per_yr, years)
-        return new + kept * self.steady_calcium(before_per_yr, years)
 
 
 def scaled_e1(x: float) -> float:

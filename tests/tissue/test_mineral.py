@@ -12,8 +12,9 @@ from scipy import integrate, special
 
 from microct.status import InputError, StudyError
 from microct.tissue import formed, mineral
-from microct.tissue.bmdd import TissueAges, bmdd, calcium_map, steady_ages, tissue_ages
+from microct.tissue.bmdd import TissueAges, bmdd, calcium_map, tissue_ages
 from microct.tissue.mineral import HEALTHY_TURNOVER_PER_YR, MineralLaw
+from microct.tissue.past import HEALTHY, Past
 
 LAW = MineralLaw()
 #: Of the cell model's woman of 65 to 75: Ac.f 0.3 /yr x wall 45 um x BS/BV 16 /mm.
@@ -63,7 +64,7 @@ def test_half_the_turnover_raises_the_mean_by_the_analytic_amount() -> None:
 def test_three_years_of_less_turnover_raise_calcium_as_measured() -> None:
     """Zoledronate: turnover to 0.37 of an old woman's, mean calcium +3.2 % in three years (HORIZON); fitted."""
     before = LAW.steady_calcium(OLD_TURNOVER_PER_YR)
-    after = LAW.calcium_after(OLD_TURNOVER_PER_YR, OLD_TURNOVER_PER_YR * 0.37, 3.0)
+    after = Past(OLD_TURNOVER_PER_YR, ((OLD_TURNOVER_PER_YR * 0.37, 3.0),)).calcium(LAW)
     assert 100 * (after / before - 1) == pytest.approx(3.2, abs=0.1)
 
 
@@ -71,11 +72,6 @@ def test_calcium_hardly_knows_that_turnover_has_doubled() -> None:
     """Women of 25 to 95 do not differ in mean calcium, with a standard deviation below 2.1 % (Roschger 2003)."""
     change = LAW.steady_calcium(OLD_TURNOVER_PER_YR) / LAW.steady_calcium(HEALTHY_TURNOVER_PER_YR) - 1
     assert -2 * 0.021 < change < -0.021 / 2
-
-
-def test_a_change_of_turnover_begins_and_ends_in_the_steady_state() -> None:
-    assert LAW.calcium_after(0.2, 0.05, 0.0) == pytest.approx(LAW.steady_calcium(0.2))
-    assert LAW.calcium_after(0.2, 0.05, 3000.0) == pytest.approx(LAW.steady_calcium(0.05))
 
 
 def test_calcium_waits_rises_and_stays_below_its_limit() -> None:
@@ -145,7 +141,7 @@ def test_the_map_of_calcium_has_the_mean_of_the_ages() -> None:
 
 def test_distribution_of_a_healthy_population() -> None:
     """Peak fitted; mean and width are compared with what is measured in healthy adults (22.2 and 3.35 wt %)."""
-    found = bmdd(TissueAges(steady_ages(HEALTHY_TURNOVER_PER_YR), np.ones(512)))
+    found = bmdd(TissueAges(HEALTHY.ages(), np.ones(512)))
     assert found.peak == pytest.approx(22.94, abs=0.1)
     assert found.mean == pytest.approx(LAW.steady_calcium(HEALTHY_TURNOVER_PER_YR), rel=1e-3)
     assert found.mean == pytest.approx(22.2, abs=0.45)
@@ -153,7 +149,7 @@ def test_distribution_of_a_healthy_population() -> None:
     assert found.share.sum() == pytest.approx(100.0)
     middles = 0.5 * (found.edges[1:] + found.edges[:-1])
     assert float(middles @ found.share) / 100 == pytest.approx(found.mean, abs=0.05)
-    fast = bmdd(TissueAges(steady_ages(3 * HEALTHY_TURNOVER_PER_YR), np.ones(512)))
+    fast = bmdd(TissueAges(Past(3 * HEALTHY_TURNOVER_PER_YR).ages(), np.ones(512)))
     assert fast.mean < found.mean
     assert fast.low > found.low
     assert fast.density < found.density
