@@ -14,7 +14,9 @@ import matplotlib
 import numpy as np
 from make_fragility_page import with_range
 from natural_history_lives import Life, mean, quick_wanted
+from natural_history_words import fill
 from therapy_lives import AFTER, AGE, ARMS, BEFORE, MENOPAUSE, VERTEBRAE, treated
+from therapy_words import therapy_words
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
@@ -103,7 +105,7 @@ HEAD = f"""# Therapies on voxels
 
 Made by `python docs/make_therapies_page.py`; do not edit. Four scans of human vertebrae
 ([natural history](natural-history.md)) are those of women of {AGE:.0f}, {AGE - MENOPAUSE:.0f} years after their final
-period: {BEFORE:.0f} years untreated, then {AFTER:.0f} under a drug, {len(SEEDS)} times each with other seeds. All live
+period: {BEFORE:.0f} year untreated, then {AFTER:.0f} under a drug, {len(SEEDS)} times each with other seeds. All live
 under the load of their scan (micro-FE along z once a year) with mineral by the age of tissue. Nothing was fitted to
 these runs: the drugs act on cells, whose constants come from markers, biopsies and DXA
 ([validation of the cells](validation.md)). A run's own columns are told, as `microct run` writes them.
@@ -195,6 +197,7 @@ def page(lives: dict[str, list[Life]], by_seed: list[dict[str, list[Life]]]) -> 
     """The page's lines, without its head."""
     yield from ("## Trials", "", *target_lines(lives, by_seed), "")
     yield from (f"![density and strength over the years]({PICTURE.name})", "")
+    yield from ("## What the tables say", "", *(fill(words) for words in therapy_words(lives, by_seed)), "")
     yield from ("## Courses", "", "Mean change from the first dose [%].", "")
     for symbol, what in TOLD_OF:
         yield from (f"{symbol}, {what}:", "", *course_lines(lives, symbol), "")
