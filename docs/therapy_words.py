@@ -40,7 +40,7 @@ def gain_words(lives: Lives) -> str:
     return (
         f"- **Drugs that slow resorption** add bone and mineral. After {AFTER:.0f} years, % of vBMD: {parts}. Bone "
         "comes early: cavities at work are refilled while few are opened. At the first dose they are "
-        f"{before:.1f} % of the bone, half a year of zoledronate later {after:.1f} %; all five add {early} % of bone "
+        f"{before:.1f} % of the bone, half a year of zoledronate later {after:.1f} %; bone volume changes by {early} % "
         "in the first half year. Later years add mineral."
     )
 
