@@ -128,7 +128,7 @@ def tissue_age(
     result, when = found
     bone, age = result.at(when), result.tissue_age_at(when)
     lived = when - min(result.times_yr)
-    says = f"At year {when:.4g} {_shares(bone, age, lived)}"
+    says = f"At year {when:.4g}, {_shares(bone, age, lived)}"
     rows = [row for row in result.table.rows if row.symbol in _AGE_ROWS and row.time_yr is not None]
     nearest = min((abs(row.time_yr - when) for row in rows if row.time_yr is not None), default=0.0)
     print_table(row for row in rows if row.time_yr is not None and abs(row.time_yr - when) <= nearest)
