@@ -12,7 +12,9 @@ from microct.status import StudyError
 EARLY_BEFORE_YR = 45.0
 #: Body mass index for which the model is asked [kg/m2].
 BMI_KG_M2 = (15.0, 50.0)
-_AGES_YR = (18.0, 100.0)
+#: Least age at which a study can start [yr].
+YOUNGEST_YR = 18.0
+_AGES_YR = (YOUNGEST_YR, 100.0)
 MENOPAUSE_AGES_YR = {"natural": (30.0, 65.0), "early": (18.0, EARLY_BEFORE_YR), "surgical": (18.0, 90.0)}
 
 

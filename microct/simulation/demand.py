@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from microct.remodeling.compartments import INTRACORTICAL
-from microct.signalling.cell_course import course
+from microct.signalling.cell_course import CellCourse, course
 from microct.signalling.demand import healthy_demand
 from microct.signalling.drugs.schedule import Treatment
 from microct.signalling.knock_outs import knocked_out
 from microct.signalling.parameters import CellParameters
-from microct.signalling.patient import Patient
+from microct.signalling.patient import YOUNGEST_YR, Patient
 from microct.simulation.calendar import Calendar
 from microct.simulation.config import Study
 from microct.tissue.past import HEALTHY, Past
+
+#: Years under drugs before a scan that are looked at: bone and drug levels keep little of what was before [yr].
+_LOOKED_BACK = 10.0
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ def of_study(study: Study, calendar: Calendar, with_cortex: bool = False) -> Dem
     settings = study.remodeling
     trabecular = (
         joined(
-            cells.activation_frequency_per_yr[0] if past else healthy.activation_frequency_per_yr,
+            _births_at_start(study, cells, "trabecular") if past else healthy.activation_frequency_per_yr,
             cells.activation_frequency_per_yr,
             settings.activation_frequency_per_year,
         ),
@@ -144,13 +147,14 @@ def _of_cortex(
         treatments=treatments_of(study),
     )  # fmt: skip
     healthy, usual, given = healthy_demand(compartment="cortical"), healthy_demand(), study.remodeling
+    at_start = _births_at_start(study, cells, "cortical") if past else healthy.activation_frequency_per_yr
     frequency = cells.activation_frequency_per_yr / healthy.activation_frequency_per_yr
     depth, wall = (
         cells.erosion_depth_um / healthy.erosion_depth_um,
         cells.wall_thickness_um / healthy.wall_thickness_um,
     )
     compact = (
-        joined(frequency[0] if past else 1.0, frequency) * usual.activation_frequency_per_yr
+        joined(at_start / healthy.activation_frequency_per_yr, frequency) * usual.activation_frequency_per_yr
         if given.activation_frequency_per_year is None
         else trabecular[0],
         joined(1.0, depth) * usual.erosion_depth_um if given.erosion_depth_um is None else trabecular[1],
@@ -165,27 +169,59 @@ def _of_cortex(
 
 def past_of(study: Study) -> Past:
     """How the bone of the scan was renewed before it: in health; since a menopause in the past as often and as deep as
-    the cells ask for at the start without drugs; since the first dose of those that she comes with, as they ask for
-    with them. A frequency or depth that the study gives is taken for that of her whole life.
+    the cells ask for at the start without drugs; since the first dose of those that she comes with, as they ask for on
+    the mean of those years, of the last `_LOOKED_BACK` at most. A frequency or depth that the study gives is taken for
+    that of her whole life.
     """
     given, healthy = study.remodeling, healthy_demand()
 
-    def turnover(treatments: tuple[Treatment, ...]) -> float:
-        cells = course(patient_of(study), np.zeros(1), knock_out=study.patient.knock_out, treatments=treatments)
-        asked = [HEALTHY.healthy_per_yr]
-        if given.activation_frequency_per_year is None:
-            asked.append(float(cells.activation_frequency_per_yr[0]) / healthy.activation_frequency_per_yr)
-        if given.erosion_depth_um is None:
-            asked.append(float(cells.erosion_depth_um[0]) / healthy.erosion_depth_um)
-        return float(np.prod(asked))
+    def turnover(cells: CellCourse) -> float:
+        births = cells.activation_frequency_per_yr / healthy.activation_frequency_per_yr
+        depth = cells.erosion_depth_um / healthy.erosion_depth_um
+        births = births if given.activation_frequency_per_year is None else np.ones_like(births)
+        depth = depth if given.erosion_depth_um is None else np.ones_like(depth)
+        return HEALTHY.healthy_per_yr * float(np.mean(births * depth))
 
     treated, since = _treated_years(study), []
     if _menopause_is_past(study):
         untreated = max(-study.patient.menopause_after_start_years - treated, 0.0)
-        since.append((turnover(()), untreated))
+        cells = course(patient_of(study), np.zeros(1), knock_out=study.patient.knock_out)
+        since.append((turnover(cells), untreated))
     if treated:
-        since.append((turnover(treatments_of(study)), treated))
+        since.append((turnover(_before_start(study, treated)), treated))
     return Past(since=tuple(since))
+
+
+def _births_at_start(study: Study, cells: CellCourse, compartment: str) -> float:
+    """Activation frequency that has opened the cavities of the scan: that at the start, or of the year before it where
+    she comes with drugs, since births rise and fall between two doses.
+    """
+    treated = _treated_years(study)
+    if not treated:
+        return float(cells.activation_frequency_per_yr[0])
+    return float(_before_start(study, min(treated, 1.0), compartment).activation_frequency_per_yr.mean())
+
+
+def _before_start(study: Study, years: float, compartment: str = "trabecular") -> CellCourse:
+    """The cells in the last years before the start, in steps of some ten days."""
+    woman = patient_of(study)
+    back = min(years, _LOOKED_BACK, woman.age_at_start_yr - YOUNGEST_YR)
+    then = replace(
+        woman,
+        age_at_start_yr=woman.age_at_start_yr - back,
+        menopause_after_start_yr=woman.menopause_after_start_yr + back,
+    )
+    given = tuple(
+        replace(
+            one,
+            start_yr=one.start_yr + back,
+            stop_yr=None if one.stop_yr is None else one.stop_yr + back,
+            holidays_yr=tuple((begin + back, end + back) for begin, end in one.holidays_yr),
+        )
+        for one in treatments_of(study)
+    )
+    times = np.linspace(0.0, back, max(round(36.0 * back), 1) + 1)
+    return course(then, times, knock_out=study.patient.knock_out, compartment=compartment, treatments=given)
 
 
 def _menopause_is_past(study: Study) -> bool:

@@ -98,7 +98,7 @@ class Niche:
         return self.settings.sensing_um / self.model.voxel_um
 
     def _worn(self, wear: Wear, state: State, alive: Array, damage: Array, energy: np.ndarray) -> tuple[Wear, Array]:
-        """What is kept until the next time, and damage now: at first that which usual load holds steady."""
+        """What is kept until the next time, and damage now: at first what usual load does in the mean age of bone."""
         fraction, first = state.fields.fraction, wear.worn is None
         scale = self.law.scale(energy[np.asarray(fraction) >= BONE]) if first else wear.scale
         rate = wears.rate_of(fraction, jnp.asarray(energy), jnp.float32(scale), self.law)
